@@ -1,0 +1,273 @@
+# The benchmark itself: arguments, which measurement runs with which proxies, alternating rounds, tables, summary.
+import argparse
+import contextlib
+import json
+import math
+import os
+import platform
+import resource
+import signal
+import sys
+import tempfile
+import time
+
+import cancel
+import held
+import proxies
+import report
+import targets
+import throughput
+import tunnel
+from processes import CannotMeasure, cpu_seconds, machine_busy_seconds
+from stream_origin import StreamOrigin, StreamOriginProcess
+from web_origin import WebOrigin
+
+MEASUREMENTS = ["small", "bulk", "tunnel", "held", "idle-tunnels", "cancel"]
+MIB = 1 << 20
+CLOSED = "closed: connections the proxy ended although the client wished to keep them"
+
+ABOUT = """\
+Measures Tether beside HAProxy, Squid and tinyproxy on this machine, over loopback, in alternating rounds.
+
+  small         1 KiB bodies, 64 kept-alive connections: requests/s, proxy CPU per 1,000 requests
+  bulk          1 MiB bodies, 8 connections: MB/s, proxy CPU per GB
+  tunnel        4 CONNECT tunnels at full speed: MB/s, proxy CPU per GB
+  held          silent event streams: user memory for each
+  idle-tunnels  silent CONNECT tunnels: user memory for each
+  cancel        clients leave in three ways: delay until the origin is told, streams left after 1 s
+"""
+
+NOTES = """\
+environment:
+  TETHER_BIN           the binary to measure (default: target/release/tether, built when absent)
+  TETHER_BENCH_CONFIG  a file whose text is appended to Tether's configuration
+
+A full run takes about 20 minutes, a quick one about 4. Missing peers are installed from Debian when run as root.
+Exit status: 0 when all was measured, whatever the figures; 1 when something could not be measured; 2 for wrong
+arguments.
+"""
+
+
+def arguments():
+    def listed(allowed):
+        def parse(text):
+            chosen = [part for part in text.split(",") if part]
+            unknown = [part for part in chosen if part not in allowed]
+            if unknown or not chosen:
+                raise argparse.ArgumentTypeError(f"{', '.join(unknown) or 'nothing'}: choose from {','.join(allowed)}")
+            return [name for name in allowed if name in chosen]
+        return parse
+
+    def count(text):
+        if not text.isdigit() or int(text) < 1:
+            raise argparse.ArgumentTypeError(f"{text}: a number above 0, please")
+        return int(text)
+
+    parser = argparse.ArgumentParser(
+        prog="run", description=ABOUT, epilog=NOTES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", type=listed(MEASUREMENTS), default=MEASUREMENTS, metavar="LIST",
+                        help="measurements, comma-separated (default: all)")
+    parser.add_argument("--proxies", type=listed(proxies.NAMES), default=proxies.NAMES, metavar="LIST",
+                        help=f"proxies, comma-separated (default: {','.join(proxies.NAMES)})")
+    parser.add_argument("--rounds", type=count, metavar="N", help="rounds of each measurement (default: 7, quick: 3)")
+    parser.add_argument("--quick", action="store_true", help="3 shorter rounds with smaller counts: a trial run")
+    parser.add_argument("--list", action="store_true", help="only print the names of the proxies, measure nothing")
+    parser.add_argument("--json", metavar="FILE", help="write the figures of every round to FILE")
+    return parser.parse_args()
+
+
+class Bench:
+    """One run: its sizes, its figures and what could not be measured."""
+
+    def __init__(self, options, names, directory):
+        self.directory = directory
+        self.names = names
+        self.rounds = options.rounds or (3 if options.quick else 7)
+        self.seconds = 2 if options.quick else 4
+        self.tunnel_bytes = (64 if options.quick else 256) * MIB
+        self.crowds = [1000, 2000] if options.quick else [5000, 9500]
+        self.leavers = 100 if options.quick else 500
+        self.results = {}
+        self.failures = []
+
+    def measure(self, measurement):
+        busy, own, started = machine_busy_seconds(), cpu_seconds(os.getpid()), time.monotonic()
+        # Names like "idle-tunnels" are methods with an underscore.
+        title, show = getattr(self, measurement.replace("-", "_"))(measurement)
+        others = machine_busy_seconds() - busy - (cpu_seconds(os.getpid()) - own)
+        share = max(0.0, others) / (time.monotonic() - started) / os.cpu_count()
+        note = f"other work on this machine meanwhile: {share:.0%} of its {os.cpu_count()} processors"
+        failed = [f"not measured: {text}" for text in self.failures if text.startswith(f"{measurement}, ")]
+        results = {name: samples for name, samples in self.results[measurement].items() if samples}
+        print(show(title, results, [note, *failed]), flush=True)
+
+    def alternate(self, measurement, names, sample):
+        """Rounds A B C A B C ...; a proxy that fails once is left out of the later rounds."""
+        results = self.results[measurement] = {name: [] for name in names}
+        out = set()
+        for turn in range(self.rounds):
+            for name in names:
+                if name in out:
+                    continue
+                progress(f"{measurement}: round {turn + 1} of {self.rounds}, {name}")
+                try:
+                    results[name].append(sample(name))
+                except CannotMeasure as error:
+                    out.add(name)
+                    self.fail(measurement, name, error)
+        return results
+
+    def fail(self, measurement, name, error):
+        self.failures.append(f"{measurement}, {name}: {error}")
+        progress(self.failures[-1], keep=True)
+
+    @contextlib.contextmanager
+    def all_running(self, measurement, names, origins, is_held=False):
+        """Starts the proxies side by side: name -> running, without those that do not start."""
+        with contextlib.ExitStack() as stack:
+            running = {}
+            for name in names:
+                try:
+                    running[name] = stack.enter_context(proxies.start(name, self.directory, origins, is_held))
+                except CannotMeasure as error:
+                    self.fail(measurement, name, error)
+            yield running
+
+    def small(self, measurement):
+        self._wrk(measurement, throughput.small, {"small": 1024})
+        return (f"small: 1 KiB bodies, 64 connections, {self._medians(f'{self.seconds} s each')}",
+                lambda title, results, notes: report.compare(title, results, [
+                    ("requests/s", "requests_per_s", 0, "ratio"),
+                    ("CPU ms/1,000", "cpu_ms_per_1000", 2, "ratio spread"),
+                    ("p99 ms", "p99_ms", 2, ""), ("failed", "failed", 0, ""), ("closed", "closed", 0, "")],
+                    [CLOSED, *notes]))
+
+    def bulk(self, measurement):
+        self._wrk(measurement, throughput.bulk, {"bulk": MIB})
+        return (f"bulk: 1 MiB bodies, 8 connections, {self._medians(f'{self.seconds} s each')}",
+                lambda title, results, notes: report.compare(title, results, [
+                    ("MB/s", "mb_per_s", 0, "ratio"), ("CPU s/GB", "cpu_s_per_gb", 3, "ratio spread"),
+                    ("failed", "failed", 0, ""), ("closed", "closed", 0, "")], [CLOSED, *notes]))
+
+    def _wrk(self, measurement, sample, files):
+        names = [proxies.DIRECT, *self.names]
+        with WebOrigin(self.directory, files) as origin:
+            with self.all_running(measurement, names, [origin.address]) as running:
+                for name in list(running):
+                    progress(f"{measurement}: warming up {name}")
+                    try:
+                        sample(running[name], origin, 1)
+                    except CannotMeasure as error:
+                        del running[name]
+                        self.fail(measurement, name, error)
+                self.alternate(measurement, list(running), lambda name: sample(running[name], origin, self.seconds))
+
+    def tunnel(self, measurement):
+        names = [proxies.DIRECT]
+        for name in self.names:
+            names.extend(proxies.TUNNEL_OPTIONS if name == "haproxy" else [name])
+        with WebOrigin(self.directory, {"big": self.tunnel_bytes}) as origin:
+            with self.all_running(measurement, names, [origin.address]) as running:
+                self.alternate(measurement, list(running), lambda name: tunnel.bulk_tunnels(running[name], origin))
+        size = f"{tunnel.TUNNELS} x {self.tunnel_bytes // MIB} MiB each"
+        notes = ["haproxy...: a TCP port to the origin, without CONNECT; copying, splice-auto, splice in every case"]
+        return (f"tunnel: {tunnel.TUNNELS} tunnels at full speed, {self._medians(size)}",
+                lambda title, results, more: report.compare(title, results, [
+                    ("MB/s", "mb_per_s", 0, "ratio"), ("CPU s/GB", "cpu_s_per_gb", 3, "ratio spread")],
+                    [*notes, *more]))
+
+    def held(self, measurement):
+        return self._crowd(measurement, held.held_streams, "user KiB per silent event stream")
+
+    def idle_tunnels(self, measurement):
+        return self._crowd(measurement, held.idle_tunnels, "user KiB per silent tunnel")
+
+    def _crowd(self, measurement, sample, what):
+        needed = 2 * max(self.crowds) + 500
+        if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < needed:
+            raise CannotMeasure(f"{measurement}: a process may not have the {needed:,} descriptors this takes")
+        with StreamOriginProcess(self.directory) as origin:
+            self.alternate(measurement, self.names,
+                           lambda name: sample(name, self.directory, origin.addresses, self.crowds))
+        figures = [(f"KiB at {count:,}", str(count), 2, "ratio spread") for count in self.crowds]
+        return (f"{measurement}: {what}, {self._medians('a fresh process each')}",
+                lambda title, results, notes: report.compare(title, results, figures, notes))
+
+    def cancel(self, measurement):
+        with contextlib.closing(StreamOrigin()) as origin:
+            names = [proxies.DIRECT, *self.names]
+            with self.all_running(measurement, names, origin.addresses, is_held=True) as running:
+                self.alternate(measurement, list(running), lambda name: {
+                    way: cancel.leave(running[name], origin, way, self.leavers) for way in cancel.WAYS})
+        notes = ["p50 and p99: medians of the rounds' own; max and left: the worst round"]
+        return (f"cancel: {self.leavers} silent streams, client's close to the origin's notice, {self.rounds} rounds",
+                lambda title, results, more: report.cancel_table(title, results, cancel.WAYS, [*notes, *more]))
+
+    def _medians(self, size):
+        return f"medians of {self.rounds} rounds, {size}"
+
+
+def progress(text, keep=False):
+    """A line on the terminal that the next one overwrites, or that is kept."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="\n" if keep else "", file=sys.stderr, flush=True)
+    elif keep:
+        print(text, file=sys.stderr, flush=True)
+
+
+def finite(value):
+    """The same figures with null for what never happened, which JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def present(names):
+    """Splits the proxies into those that are here, with their versions, and those that are not."""
+    found = {name: proxies.version(name) for name in names if proxies.program(name)}
+    return found, [name for name in names if name not in found]
+
+
+def main():
+    options = arguments()
+    if options.list:
+        print(",".join(options.proxies))
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    versions, skipped = present(options.proxies)
+    machine = {"cpus": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
+    print(f"{machine['cpus']} processors, Linux {machine['kernel']}, load {machine['load']:.2f} at the start")
+    for name, version in versions.items():
+        print(f"{name}: {version}, {proxies.program(name)}")
+    for name in skipped:
+        print(f"{name}: skipped, its program is not here")
+    with tempfile.TemporaryDirectory(prefix="peers-", ignore_cleanup_errors=True) as directory:
+        bench = Bench(options, list(versions), directory)
+        for measurement in options.only:
+            try:
+                bench.measure(measurement)
+            except CannotMeasure as error:
+                bench.fail(measurement, "all", error)
+        progress("")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(finite({
+                "machine": machine, "versions": versions, "skipped": skipped, "rounds": bench.rounds,
+                "results": bench.results, "failures": bench.failures}), file, indent=1)
+            file.write("\n")
+    print(targets.summary(bench.results, max(bench.crowds), cancel.WAYS))
+    return 1 if bench.failures else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # nobody reads on, as behind "head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,54 @@
+# What Tether promises, held against the figures of this run: pass, miss or not measured.
+from report import NONE, cancel_figures, median, number, table
+
+TETHER, HAPROXY = "tether", "haproxy"
+
+
+def _of(results, measurement, proxy, key):
+    return median(results.get(measurement, {}).get(proxy, []), key)
+
+
+def _relative(results, what, measurement, key, share, peer=HAPROXY, digits=2):
+    """One row: Tether's figure against `share` times that of a peer; a share above 1 asks for more, not for less."""
+    ours, theirs = _of(results, measurement, TETHER, key), _of(results, measurement, peer, key)
+    bound = None if theirs is None else share * theirs
+    passed = None
+    if ours is not None and bound is not None:
+        passed = ours >= bound if share > 1 else ours <= bound
+    sign = ">=" if share > 1 else "<="
+    rule = f"{sign} {share:.2f} x {peer} = {number(bound, digits)}"
+    return [what, rule, number(theirs, digits), number(ours, digits), _verdict(passed)]
+
+
+def _absolute(results, what, measurement, key, bound):
+    """One row: Tether's figure against a fixed bound."""
+    ours, theirs = _of(results, measurement, TETHER, key), _of(results, measurement, HAPROXY, key)
+    passed = None if ours is None else ours <= bound
+    return [what, f"<= {number(bound)}", number(theirs), number(ours), _verdict(passed)]
+
+
+def _cancel(results, way, bound):
+    """One row: the p99 in one way of leaving, and that nothing is left."""
+    ours, theirs = (cancel_figures(results.get("cancel", {}).get(name, []), way) for name in (TETHER, HAPROXY))
+    shown = [f"{number(one['p99'])}, {one['left']} left" if one else NONE for one in (theirs, ours)]
+    passed = None if ours is None else ours["p99"] < bound and ours["left"] == 0
+    return [f"cancel p99 in ms: {way}", f"< {number(bound)}, 0 left after 1 s", *shown, _verdict(passed)]
+
+
+def _verdict(passed):
+    return "not measured" if passed is None else "pass" if passed else "MISS"
+
+
+def summary(results, crowd, ways):
+    """The closing table. `crowd`: the largest number of held streams of this run."""
+    rows = [
+        _relative(results, "CPU ms per 1,000 small requests", "small", "cpu_ms_per_1000", 0.7),
+        _relative(results, "small requests per second", "small", "requests_per_s", 1.2, digits=0),
+        _relative(results, "CPU s per GB in 1 MiB bodies", "bulk", "cpu_s_per_gb", 0.8, digits=3),
+        _relative(results, "CPU s per GB in tunnels", "tunnel", "cpu_s_per_gb", 1.0, "haproxy-splice", digits=3),
+        _relative(results, "CPU s per GB in tunnels", "tunnel", "cpu_s_per_gb", 1.0, "haproxy-splice-forced", digits=3),
+        _absolute(results, f"KiB per held stream at {crowd:,}", "held", str(crowd), 5.0),
+        _absolute(results, f"KiB per idle tunnel at {crowd:,}", "idle-tunnels", str(crowd), 5.0),
+        *(_cancel(results, way, 5.0) for way in ways),
+    ]
+    return table("Tether against its targets", ["target", "rule", "the peer", "tether", "verdict"], rows, texts=2)

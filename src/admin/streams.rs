@@ -1,0 +1,100 @@
+//! `/api/v1/streams`: the client connections that are open now and what each is busy with.
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::view::AdminView;
+use crate::base::phase::Phase;
+use crate::observe::access_log::escape::write_ascii_json;
+use crate::observe::live::StreamView;
+
+/// Rows shown when the query does not say.
+const DEFAULT_LIMIT: usize = 1000;
+
+/// `?limit=N&phase=P`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct StreamsQuery {
+    /// Rows shown at most.
+    limit: Option<usize>,
+    /// Only rows in this phase.
+    phase: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    streams: Vec<Stream<'a>>,
+    /// Rows that match, shown or not.
+    total: usize,
+}
+
+#[derive(Serialize)]
+struct Stream<'a> {
+    id: u64,
+    client: std::net::SocketAddr,
+    listener: &'a str,
+    destination: &'a str,
+    phase: &'static str,
+    kind: &'static str,
+    age_ms: u64,
+    idle_ms: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    upstreams: u32,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    error: &'a str,
+}
+
+/// The rows that `query` asks for, oldest first.
+pub(super) fn answer(view: &AdminView, query: &StreamsQuery) -> Response {
+    let wanted = match query.phase.as_deref().map(phase_named) {
+        None => None,
+        Some(Some(phase)) => Some(phase),
+        Some(None) => return refusal("no phase has that name"),
+    };
+    let mut rows: Vec<StreamView> = view.tables.iter().flat_map(|table| table.snapshot()).collect();
+    rows.retain(|row| wanted.is_none_or(|phase| row.phase == phase));
+    rows.sort_unstable_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
+    let shown = rows.iter().take(query.limit.unwrap_or(DEFAULT_LIMIT));
+    json(StatusCode::OK, &Page { streams: shown.map(stream).collect(), total: rows.len() })
+}
+
+/// 400 with a reason; nothing of the query is repeated.
+pub(super) fn refusal(error: &str) -> Response {
+    json(StatusCode::BAD_REQUEST, &Problem { error })
+}
+
+fn phase_named(label: &str) -> Option<Phase> {
+    Phase::ALL.into_iter().find(|phase| phase.label() == label)
+}
+
+fn stream(row: &StreamView) -> Stream<'_> {
+    Stream {
+        id: row.id,
+        client: row.client,
+        listener: &row.listener,
+        destination: &row.destination,
+        phase: row.phase.label(),
+        kind: row.kind.label(),
+        age_ms: row.age.as_millis() as u64,
+        idle_ms: row.idle.as_millis() as u64,
+        bytes_in: row.bytes_in,
+        bytes_out: row.bytes_out,
+        upstreams: row.upstreams,
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let mut body = Vec::new();
+    match write_ascii_json(&mut body, value) {
+        Ok(()) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be encoded");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Builds every part once, starts them, and takes them down again. The only place that knows all of them.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::admin::{AdminServer, AdminView, Serving, ServingState};
+use crate::config::settings::Settings;
+use crate::listen::accept::Workers;
+use crate::listen::settings::ForwardSettings;
+use crate::net::resolver::Resolver;
+use crate::net::socket::listen;
+use crate::observe::access_log::AccessLog;
+use crate::observe::counters::WorkerCounters;
+use crate::observe::live::LiveTable;
+use crate::policy::destination::DestinationSettings;
+use crate::worker::{self, Stage, WorkerPlan};
+
+/// Sockets that may wait to be taken over by another worker.
+const INBOX: usize = 1024;
+
+/// A running proxy. Dropping it stops it at once.
+pub struct App {
+    admin: AdminServer,
+    state: Arc<ServingState>,
+    stage: watch::Sender<Stage>,
+    workers: Vec<JoinHandle<()>>,
+    forward: Vec<SocketAddr>,
+    counters: Vec<Arc<WorkerCounters>>,
+    live: Vec<Arc<LiveTable>>,
+    drain_limit: Duration,
+}
+
+/// What a worker may show of itself, and what all workers share.
+struct Shared {
+    destinations: Arc<DestinationSettings>,
+    pseudonym: Arc<str>,
+    log: AccessLog,
+    resolver: Resolver,
+}
+
+impl App {
+    /// Binds every port and starts every thread.
+    ///
+    /// # Errors
+    /// With the port or part that could not be had.
+    pub fn start(settings: Settings) -> Result<App> {
+        raise_descriptor_limit();
+        let admin_listener = bind_admin(settings.admin.bind)?;
+        let count = settings.workers;
+        let mut ports = Vec::new();
+        for forward in &settings.forward {
+            ports.push(bind_forward(forward, count)?);
+        }
+        let forward: Vec<SocketAddr> = ports.iter().map(|port| port.address).collect();
+        let mut destinations = settings.destinations.clone();
+        destinations.own = forward.iter().copied().chain([admin_listener.local_addr()?]).collect();
+        let shared = Shared {
+            destinations: Arc::new(destinations),
+            pseudonym: pseudonym(),
+            log: AccessLog::open(&settings.log).context("the access log cannot be opened")?,
+            resolver: Resolver::start(&settings.resolver).context("the resolver cannot be started")?,
+        };
+        let epoch = Instant::now();
+        let counters: Vec<Arc<WorkerCounters>> = (0..count).map(|_| Arc::default()).collect();
+        let live: Vec<Arc<LiveTable>> = (0..count).map(|_| LiveTable::new(epoch)).collect();
+        let state = Arc::new(ServingState::default());
+        let (stage, stages) = watch::channel(Stage::Serving);
+        let workers = start_workers(&settings, &shared, ports, (&counters, &live), &stages)?;
+        let admin = crate::admin::start(admin_listener, admin_view(&shared, &counters, &live, &state))
+            .context("the admin port cannot be served")?;
+        state.set(Serving::Ready);
+        Ok(App { admin, state, stage, workers, forward, counters, live, drain_limit: settings.timeouts.drain })
+    }
+
+    /// The addresses of the forward-proxy ports, in the order of the settings.
+    pub fn forward_addresses(&self) -> &[SocketAddr] {
+        &self.forward
+    }
+
+    /// The address of the admin port.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.addr
+    }
+
+    /// The counters of every worker.
+    pub fn counters(&self) -> &[Arc<WorkerCounters>] {
+        &self.counters
+    }
+
+    /// The live table of every worker.
+    pub fn live(&self) -> &[Arc<LiveTable>] {
+        &self.live
+    }
+
+    /// Stops accepting and lets what is under way finish, for as long as the settings say.
+    pub fn drain(&self) {
+        self.state.set(Serving::Draining);
+        self.stage.send_replace(Stage::Draining(self.drain_limit));
+    }
+
+    /// Cuts everything.
+    pub fn stop(&self) {
+        self.state.set(Serving::Draining);
+        self.stage.send_replace(Stage::Stopping);
+    }
+
+    /// Whether every worker has ended.
+    pub fn is_finished(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.stop();
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                warn!("a worker ended by a panic");
+            }
+        }
+    }
+}
+
+/// Runs a proxy until SIGTERM or SIGINT; the first drains, the second stops at once.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(settings: Settings) -> Result<()> {
+    let app = App::start(settings)?;
+    for address in app.forward_addresses() {
+        info!(%address, "proxy listening");
+    }
+    info!(address = %app.admin_address(), "admin listening: /metrics /healthz /readyz /api/v1/streams");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(until_told(&app))
+}
+
+async fn until_told(app: &App) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let open: u64 = app.counters().iter().map(|worker| worker.client_connections.get()).sum();
+    info!(open, seconds = app.drain_limit.as_secs(), "draining; a second signal stops at once");
+    app.drain();
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    while !app.is_finished() {
+        tokio::select! {
+            _ = look.tick() => {}
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// One forward port, bound once for every worker.
+struct Port {
+    address: SocketAddr,
+    settings: Arc<ForwardSettings>,
+    listeners: Vec<TcpListener>,
+}
+
+fn bind_admin(bind: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(bind).with_context(|| cannot_listen("admin", bind))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn bind_forward(forward: &ForwardSettings, workers: usize) -> Result<Port> {
+    let refuse = || cannot_listen(&forward.name, forward.bind);
+    // Our sockets share the port with each other; that it is nobody else's must be found out first.
+    drop(TcpListener::bind(forward.bind).with_context(refuse)?);
+    let first = listen(forward.bind).with_context(refuse)?;
+    let address = first.local_addr()?;
+    let rest = (1..workers).map(|_| listen(address)).collect::<io::Result<Vec<_>>>().with_context(refuse)?;
+    let listeners = std::iter::once(first).chain(rest).collect();
+    Ok(Port { address, settings: Arc::new(forward.clone()), listeners })
+}
+
+fn cannot_listen(name: &str, bind: SocketAddr) -> String {
+    format!("\"{name}\" cannot listen on {bind}: stop what uses that port, or set another `bind`")
+}
+
+fn start_workers(
+    settings: &Settings,
+    shared: &Shared,
+    mut ports: Vec<Port>,
+    (counters, live): (&[Arc<WorkerCounters>], &[Arc<LiveTable>]),
+    stage: &watch::Receiver<Stage>,
+) -> Result<Vec<JoinHandle<()>>> {
+    let (senders, inboxes): (Vec<_>, Vec<_>) = (0..settings.workers).map(|_| mpsc::channel(INBOX)).unzip();
+    let workers = Arc::new(Workers::new(counters.to_vec(), senders));
+    let mut threads = Vec::new();
+    for (index, inbox) in inboxes.into_iter().enumerate() {
+        let take = |port: &mut Port| Some((port.listeners.pop()?, port.settings.clone()));
+        let plan = WorkerPlan {
+            index,
+            workers: workers.clone(),
+            inbox,
+            listeners: ports.iter_mut().filter_map(take).collect(),
+            stage: stage.clone(),
+            counters: counters[index].clone(),
+            live: live[index].clone(),
+            timeouts: settings.timeouts.clone(),
+            destinations: shared.destinations.clone(),
+            pseudonym: shared.pseudonym.clone(),
+            log: shared.log.clone(),
+            resolver: shared.resolver.clone(),
+        };
+        threads.push(worker::start(plan).context("a worker cannot be started")?);
+    }
+    Ok(threads)
+}
+
+fn admin_view(
+    shared: &Shared,
+    counters: &[Arc<WorkerCounters>],
+    live: &[Arc<LiveTable>],
+    state: &Arc<ServingState>,
+) -> AdminView {
+    let resolver = shared.resolver.clone();
+    AdminView {
+        workers: counters.to_vec(),
+        tables: live.to_vec(),
+        access_log: shared.log.clone(),
+        started: SystemTime::now(),
+        resolver_stats: Arc::new(move || resolver.stats()),
+        state: state.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+/// A name for `Via` that no other process has, so that only our own requests look like a loop.
+fn pseudonym() -> Arc<str> {
+    let unique = RandomState::new().build_hasher().finish();
+    format!("tether-{:08x}", unique as u32).into()
+}
+
+/// Every stream needs two descriptors: take as many as the system lets us have.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
+        warn!("the limit of open files could not be raised");
+    }
+}

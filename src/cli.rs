@@ -1,0 +1,90 @@
+//! The command line: what each command does, and how it ends.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod admin_client;
+mod arguments;
+mod environment;
+mod files;
+mod health;
+mod logging;
+mod outcome;
+mod run;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod version;
+
+use arguments::{AdminOptions, Arguments, Command, ConfigCommand};
+use environment::Environment;
+use outcome::{Exit, Failure};
+
+use crate::config::{self, Colour, Overrides};
+
+/// Reads the command line and does what it says. Returns when that is done; for `run` when the proxy has stopped.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Nobody is left to tell when this cannot be printed.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
+    let environment = Environment::read(|name| std::env::var_os(name));
+    let colour = if io::stderr().is_terminal() { environment.colour } else { Colour::Plain };
+    // Not locked: the log of a running proxy goes to the same standard error.
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let mut console = Console { out: &mut out, err: &mut err, colour };
+    ExitCode::from(dispatch(arguments, &environment, &mut console) as u8)
+}
+
+/// Where a command writes.
+struct Console<'c> {
+    /// What was asked for.
+    out: &'c mut dyn Write,
+    /// What went wrong.
+    err: &'c mut dyn Write,
+    /// How `err` is written.
+    colour: Colour,
+}
+
+fn dispatch(arguments: Arguments, environment: &Environment, console: &mut Console<'_>) -> Exit {
+    let done = match arguments.command {
+        None => run::run(&arguments.run, environment),
+        Some(Command::Run(options)) => run::run(&options, environment),
+        Some(Command::Check(options)) => files::check(&options, environment, console),
+        Some(Command::Config { command: ConfigCommand::Default }) => files::print_default(console),
+        Some(Command::Config { command: ConfigCommand::Show(file) }) => files::show(&file, environment, console),
+        Some(Command::Streams(options)) => streams::print(&options, environment, console),
+        Some(Command::Health(options)) => health::print(&options, environment, console),
+        Some(Command::Version(output)) => version::print(output.format(), console),
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(failure) => failure.report(console),
+    }
+}
+
+/// Where the admin port is: `--admin`, else `TETHER_ADMIN`, else what the configuration says.
+fn admin_address(options: &AdminOptions, environment: &Environment) -> Result<SocketAddr, Failure> {
+    let variable = environment.admin.as_deref().map(config::address);
+    match (options.admin, variable) {
+        (Some(address), _) | (None, Some(Ok(address))) => Ok(address),
+        _ => {
+            let overrides = environment.overrides(&Overrides::default());
+            let loaded = config::load(config_file(&options.file.config, environment), &overrides);
+            loaded.map(|loaded| loaded.settings.admin.bind).map_err(Failure::AdminUnknown)
+        }
+    }
+}
+
+/// The configuration file that was named, if any.
+fn config_file<'a>(flag: &'a Option<PathBuf>, environment: &'a Environment) -> Option<&'a std::path::Path> {
+    flag.as_deref().or(environment.config.as_deref())
+}

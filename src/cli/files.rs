@@ -1,0 +1,67 @@
+//! `tether check` and `tether config`: configuration files without a proxy.
+
+use serde::Serialize;
+
+use super::arguments::{CheckOptions, FileOptions, Format};
+use super::environment::Environment;
+use super::outcome::{Exit, Failure};
+use super::{Console, config_file};
+use crate::config::settings::Settings;
+use crate::config::{self, ConfigError, DEFAULT_TOML, Diagnostic, Loaded, Overrides};
+
+/// What `check --json` prints.
+#[derive(Serialize)]
+struct Verdict {
+    ok: bool,
+    errors: Vec<Diagnostic>,
+}
+
+/// Reports everything that is wrong, or says in a line what would be served.
+pub(super) fn check(
+    options: &CheckOptions,
+    environment: &Environment,
+    console: &mut Console<'_>,
+) -> Result<Exit, Failure> {
+    let loaded = load(&options.file, environment);
+    match options.output.format() {
+        Format::Json => print_verdict(&loaded, console),
+        Format::Text => {
+            let loaded = loaded.map_err(Failure::Config)?;
+            writeln!(console.out, "{}: ok\n{}", loaded.source, summary(&loaded.settings))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn print_verdict(loaded: &Result<Loaded, ConfigError>, console: &mut Console<'_>) -> Result<Exit, Failure> {
+    let errors = loaded.as_ref().err().map(ConfigError::diagnostics).unwrap_or_default();
+    let verdict = Verdict { ok: loaded.is_ok(), errors };
+    let text = serde_json::to_string_pretty(&verdict).map_err(std::io::Error::from)?;
+    writeln!(console.out, "{text}")?;
+    Ok(if verdict.ok { Exit::Done } else { Exit::BadConfig })
+}
+
+/// Prints the commented defaults.
+pub(super) fn print_default(console: &mut Console<'_>) -> Result<Exit, Failure> {
+    console.out.write_all(DEFAULT_TOML.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// Prints the settings that `run` would use.
+pub(super) fn show(file: &FileOptions, environment: &Environment, console: &mut Console<'_>) -> Result<Exit, Failure> {
+    let loaded = load(file, environment).map_err(Failure::Config)?;
+    // A line of its own whatever the file is called.
+    let source = loaded.source.to_string().replace(char::is_control, "?");
+    writeln!(console.out, "# From {source}, and the environment.\n{}", config::render(&loaded.settings).trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn load(file: &FileOptions, environment: &Environment) -> Result<Loaded, ConfigError> {
+    config::load(config_file(&file.config, environment), &environment.overrides(&Overrides::default()))
+}
+
+fn summary(settings: &Settings) -> String {
+    let ports: Vec<String> = settings.forward.iter().map(|port| format!("{} on {}", port.name, port.bind)).collect();
+    let plural = if settings.workers == 1 { "" } else { "s" };
+    format!("{} worker{plural}; {}; admin on {}", settings.workers, ports.join(", "), settings.admin.bind)
+}

@@ -1,0 +1,38 @@
+//! What holds when nothing is configured.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::settings::Settings;
+use crate::admin::settings::AdminSettings;
+use crate::flow::settings::Timeouts;
+use crate::listen::settings::{FinPolicy, ForwardSettings};
+use crate::net::resolver::settings::ResolverSettings;
+use crate::observe::access_log::LogSettings;
+use crate::policy::destination::DestinationSettings;
+
+/// Most workers that may be asked for; more than any machine this runs on has processors.
+pub(super) const MOST_WORKERS: usize = 1024;
+
+impl Default for Settings {
+    /// One worker for each processor this process may use, one forward port and the admin port, both on loopback.
+    fn default() -> Self {
+        let timeouts = Timeouts::default();
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_WORKERS)),
+            admin: AdminSettings { bind: loopback(9128) },
+            forward: vec![default_forward()],
+            destinations: DestinationSettings::default(),
+            resolver: ResolverSettings { deadline: timeouts.resolve, ..ResolverSettings::default() },
+            log: LogSettings::default(),
+            timeouts,
+        }
+    }
+}
+
+fn default_forward() -> ForwardSettings {
+    ForwardSettings { name: "default".into(), bind: loopback(3128), on_client_fin: FinPolicy::default() }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}

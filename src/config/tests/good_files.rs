@@ -1,0 +1,116 @@
+//! Files that are right, and what they become.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::good;
+use crate::config::settings::Settings;
+use crate::config::shape::TimeoutsShape;
+use crate::config::{DEFAULT_TOML, render};
+use crate::listen::settings::FinPolicy;
+use crate::net::resolver::settings::ResolverKind;
+use crate::observe::access_log::{AccessFormat, AccessSink};
+use crate::policy::destination::PortSet;
+
+#[test]
+fn the_default_file_is_the_default() {
+    assert_eq!(good(DEFAULT_TOML), Settings::default());
+    assert_eq!(good(""), Settings::default());
+}
+
+#[test]
+fn the_default_file_shows_every_key() {
+    let everything = render(&good("[resolver.hosts]\n\"intranet.example\" = \"10.1.2.3\"\n"));
+    let keys = everything.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+    let mut seen = 0;
+    for key in keys {
+        let shown = DEFAULT_TOML.lines().any(|line| {
+            let line = line.strip_prefix("# ").unwrap_or(line);
+            line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "))
+        });
+        assert!(shown, "{key}");
+        seen += 1;
+    }
+    assert!(seen > 25, "{seen} keys in\n{everything}");
+}
+
+#[test]
+fn the_commented_examples_are_right() {
+    let uncommented: Vec<&str> = DEFAULT_TOML
+        .lines()
+        // Where an example and the value stand one above the other, only one of them can be used.
+        .filter(|line| *line != "allow = []")
+        .map(|line| if line.contains(" = ") { line.strip_prefix("# ").unwrap_or(line) } else { line })
+        .filter(|line| !line.contains("(on_client_fin = "))
+        .collect();
+    let settings = good(&uncommented.join("\n"));
+    assert_eq!(settings.workers, 2);
+    assert_eq!(settings.destinations.allow.len(), 2);
+    assert_eq!(settings.resolver.hosts.len(), 2);
+}
+
+#[test]
+fn every_value_arrives() {
+    let settings = good(
+        "workers = 3\n[admin]\nbind = \"[::1]:9\"\n[[forward]]\nname = \"office\"\nbind = \"0.0.0.0:1\"\non_client_fin = \"finish\"\n\
+         [[forward]]\nname = \"guests\"\nbind = \"127.0.0.1:2\"\n[destinations]\nallow = [\"127.0.0.0/8\"]\n\
+         connect_ports = [\"443\", \"8000-8999\"]\n[resolver]\nkind = \"system\"\n[resolver.hosts]\n\
+         \"P1.Livesport.example.\" = \"127.0.0.1\"\n\"p2.example\" = [\"127.0.0.2\", \"::2\"]\n\
+         [log]\naccess = \"/proc/self/access.log\"\nformat = \"squid\"\n[timeouts]\nresolve = \"7s\"\nbody_floor = 0\ndrain = \"0s\"\n",
+    );
+    assert_eq!(settings.workers, 3);
+    assert_eq!(settings.admin.bind.to_string(), "[::1]:9");
+    let ports: Vec<_> =
+        settings.forward.iter().map(|port| (&*port.name, port.bind.to_string(), port.on_client_fin)).collect();
+    let expected = [
+        ("office", "0.0.0.0:1".to_owned(), FinPolicy::Finish),
+        ("guests", "127.0.0.1:2".to_owned(), FinPolicy::Cancel),
+    ];
+    assert_eq!(ports, expected);
+    assert_eq!(settings.destinations.allow, ["127.0.0.0/8".parse().expect("net")]);
+    assert_eq!(settings.destinations.connect_ports, PortSet::Ranges(vec![(443, 443), (8000, 8999)]));
+    assert_eq!(settings.resolver.kind, ResolverKind::System);
+    let ip = |text: &str| text.parse::<IpAddr>().expect("ip");
+    assert_eq!(settings.resolver.hosts["p1.livesport.example"], [ip("127.0.0.1")]);
+    assert_eq!(settings.resolver.hosts["p2.example"], [ip("127.0.0.2"), ip("::2")]);
+    assert_eq!(settings.resolver.deadline, Duration::from_secs(7));
+    assert_eq!(settings.log.access, AccessSink::File(PathBuf::from("/proc/self/access.log")));
+    assert_eq!(settings.log.format, AccessFormat::Squid);
+    assert_eq!((settings.timeouts.body_floor, settings.timeouts.drain), (0, Duration::ZERO));
+}
+
+#[test]
+fn every_timeout_arrives_at_its_own_place() {
+    let default = good("");
+    let keys = toml::to_string(&toml::Table::try_from(TimeoutsShape::default()).expect("table")).expect("toml");
+    assert!(keys.is_empty(), "an empty shape writes no key");
+    for line in render(&default).split_once("[timeouts]\n").expect("section").1.lines() {
+        let (key, value) = line.split_once(" = ").expect("key");
+        let other = if value.starts_with('"') { "\"1234ms\"" } else { "1234" };
+        let changed = render(&good(&format!("[timeouts]\n{key} = {other}\n")));
+        let differing: Vec<_> = changed.lines().filter(|line| !render(&default).contains(*line)).collect();
+        assert_eq!(differing, [format!("{key} = {other}")]);
+    }
+}
+
+#[test]
+fn connect_ports_in_all_its_shapes() {
+    let ports =
+        |written: &str| good(&format!("[destinations]\nconnect_ports = {written}\n")).destinations.connect_ports;
+    assert_eq!(ports("\"any\""), PortSet::Any);
+    assert_eq!(ports("[\"443\", \"any\"]"), PortSet::Any);
+    assert_eq!(ports("\"443\""), PortSet::Ranges(vec![(443, 443)]));
+    assert_eq!(ports("[]"), PortSet::Ranges(Vec::new()));
+    assert_eq!(ports("[\"1-65535\"]"), PortSet::Ranges(vec![(1, 65535)]));
+}
+
+#[test]
+fn ports_that_do_not_clash() {
+    for binds in [["127.0.0.1:1", "127.0.0.2:1"], ["0.0.0.0:1", "0.0.0.0:2"], ["127.0.0.1:0", "127.0.0.1:0"]] {
+        let sections = binds.iter().enumerate();
+        let text: String =
+            sections.map(|(n, bind)| format!("[[forward]]\nname = \"n{n}\"\nbind = \"{bind}\"\n")).collect();
+        assert_eq!(good(&text).forward.len(), 2);
+    }
+}

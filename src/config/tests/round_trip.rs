@@ -1,0 +1,128 @@
+//! Settings to TOML and back.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use proptest::prelude::*;
+
+use super::good;
+use crate::admin::settings::AdminSettings;
+use crate::config::render;
+use crate::config::settings::Settings;
+use crate::flow::settings::Timeouts;
+use crate::listen::settings::{FinPolicy, ForwardSettings};
+use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
+use crate::observe::access_log::{AccessFormat, AccessSink, LogSettings};
+use crate::policy::destination::{DestinationSettings, PortSet};
+
+#[test]
+fn defaults_come_back() {
+    let settings = Settings::default();
+    assert_eq!(good(&render(&settings)), settings);
+}
+
+#[test]
+fn the_text_is_a_file_a_person_would_write() {
+    let text = render(&good("workers = 2\n[resolver.hosts]\n\"a.example\" = [\"::1\"]\n"));
+    let expected = "workers = 2\n\n[admin]\nbind = \"127.0.0.1:9128\"\n\n[[forward]]\nname = \"default\"\nbind = \"127.0.0.1:3128\"\n\
+                    on_client_fin = \"cancel\"\n\n[destinations]\nallow = []\nconnect_ports = [\"443\", \"8443\"]\n\n[resolver]\n\
+                    kind = \"hickory\"\n\n[resolver.hosts]\n\"a.example\" = \"::1\"\n\n[log]\naccess = \"stdout\"\nformat = \"json\"\n\n\
+                    [timeouts]\nclient_idle = \"1m\"\n";
+    assert!(text.starts_with(expected), "{text}");
+}
+
+fn wait() -> impl Strategy<Value = Duration> {
+    prop_oneof![1..100_000u64, Just(3_600_000), Just(86_400_000), Just(365 * 86_400_000)]
+        .prop_map(Duration::from_millis)
+}
+
+fn network() -> impl Strategy<Value = IpNet> {
+    (any::<IpAddr>(), 0..=32u8).prop_map(|(ip, prefix)| IpNet::new(ip, prefix).expect("prefix").trunc())
+}
+
+fn ports() -> impl Strategy<Value = PortSet> {
+    let range = (1..=u16::MAX, 1..=u16::MAX).prop_map(|(a, b)| (a.min(b), a.max(b)));
+    prop_oneof![Just(PortSet::Any), prop::collection::vec(range, 0..4).prop_map(PortSet::Ranges)]
+}
+
+fn log() -> impl Strategy<Value = LogSettings> {
+    let file = "/proc/[ -~\u{e4}\u{4e2d}&&[^/]]{1,12}x".prop_map(|path| AccessSink::File(PathBuf::from(path)));
+    let access = prop_oneof![Just(AccessSink::Off), Just(AccessSink::Stdout), file];
+    let format = prop_oneof![Just(AccessFormat::Json), Just(AccessFormat::Squid), Just(AccessFormat::Combined)];
+    (access, format).prop_map(|(access, format)| LogSettings { access, format })
+}
+
+fn timeouts() -> impl Strategy<Value = Timeouts> {
+    (prop::array::uniform16(wait()), 0..1_000_000_000u64).prop_map(|(w, body_floor)| Timeouts {
+        client_idle: w[0],
+        request_head: w[1],
+        body_window: w[2],
+        body_floor,
+        connect: w[3],
+        connect_total: w[4],
+        connect_head_start: w[5],
+        response_head: w[6],
+        stream_idle: w[7],
+        upstream_write: w[8],
+        client_write: w[9],
+        half_close_http: w[10],
+        half_close_tunnel: w[11],
+        upstream_idle: w[12],
+        resolve: w[13],
+        drain: w[14],
+    })
+}
+
+fn forward() -> impl Strategy<Value = Vec<ForwardSettings>> {
+    let fin = prop_oneof![Just(FinPolicy::Cancel), Just(FinPolicy::Finish)];
+    prop::collection::vec(("[A-Za-z0-9._-]{1,30}", any::<IpAddr>(), fin), 1..5).prop_map(|ports| {
+        let numbered = ports.into_iter().enumerate();
+        numbered
+            .map(|(n, (name, ip, on_client_fin))| ForwardSettings {
+                name: format!("{name}{n}").into(),
+                bind: SocketAddr::new(ip, 1000 + n as u16),
+                on_client_fin,
+            })
+            .collect()
+    })
+}
+
+fn resolver() -> impl Strategy<Value = ResolverSettings> {
+    let kind = prop_oneof![Just(ResolverKind::Hickory), Just(ResolverKind::System)];
+    let name = "[a-z0-9_-]{1,20}(\\.[a-z0-9-]{1,10}){0,3}\\.[a-z]{2,5}".prop_map(String::into_boxed_str);
+    let hosts = prop::collection::hash_map(name, prop::collection::vec(any::<IpAddr>(), 1..4), 0..5);
+    (kind, hosts).prop_map(|(kind, hosts)| ResolverSettings { kind, hosts, deadline: Duration::ZERO })
+}
+
+prop_compose! {
+    fn settings()(
+        workers in 1..=1024usize,
+        admin in any::<IpAddr>(),
+        forward in forward(),
+        allow in prop::collection::vec(network(), 0..4),
+        connect_ports in ports(),
+        mut resolver in resolver(),
+        log in log(),
+        timeouts in timeouts(),
+    ) -> Settings {
+        resolver.deadline = timeouts.resolve;
+        Settings {
+            workers,
+            admin: AdminSettings { bind: SocketAddr::new(admin, 9128) },
+            forward,
+            destinations: DestinationSettings { allow, connect_ports, own: Vec::new() },
+            resolver,
+            log,
+            timeouts,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn settings_come_back(settings in settings()) {
+        prop_assert_eq!(good(&render(&settings)), settings);
+    }
+}

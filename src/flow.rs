@@ -1,0 +1,15 @@
+//! The order of things: session, exchange, tunnel. Reads like a table of contents; the decisions are made elsewhere.
+
+pub mod ahead;
+pub mod answer;
+pub mod connect;
+pub mod exchange;
+pub mod floor;
+pub mod ledger;
+pub mod outbox;
+pub mod pump;
+pub mod services;
+pub mod session;
+pub mod settings;
+pub mod transfer;
+pub mod tunnel;

@@ -1,0 +1,91 @@
+//! The account of one connection's exchanges: opened with a request, closed once, by whichever end comes first.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::services::Services;
+use crate::base::reason::Reason;
+use crate::http::method::Method;
+use crate::observe::live::Row;
+use crate::observe::record::{End, Record};
+use crate::tether::tie::Cancelled;
+
+/// Counts and logs the exchanges of one connection.
+pub struct Ledger<'a> {
+    services: &'a Services,
+    row: &'a Arc<Row>,
+    record: RefCell<Box<Record>>,
+    open: Cell<bool>,
+}
+
+impl<'a> Ledger<'a> {
+    /// The ledger of the connection of `row`.
+    pub fn new(services: &'a Services, row: &'a Arc<Row>) -> Self {
+        let record = Box::new(Record::new(Instant::now(), services.nothing.clone()));
+        Self { services, row, record: RefCell::new(record), open: Cell::new(false) }
+    }
+
+    /// Opens an exchange: its head began to arrive at `now` and took `head_bytes`.
+    pub fn begin(&self, now: Instant, method: (Method, &str), url: &str, head_bytes: usize) {
+        let mut record = self.record.borrow_mut();
+        record.begin(now, &self.services.nothing);
+        if self.services.log.is_on() {
+            record.began_at = std::time::SystemTime::now();
+            record.method.push_str(method.1);
+            record.url.push_str(url);
+        }
+        self.row.begin(now);
+        self.row.moved(now, head_bytes as u64, 0);
+        self.services.counters.requests[method.0.index()].add(1);
+        self.services.counters.bytes_from_clients.add(head_bytes as u64);
+        self.services.counters.in_flight.add(1);
+        self.open.set(true);
+    }
+
+    /// Notes something about the exchange under way.
+    pub fn note(&self, note: impl FnOnce(&mut Record)) {
+        note(&mut self.record.borrow_mut());
+    }
+
+    /// The id of the exchange under way, for pages and logs.
+    pub fn exchange_id(&self) -> String {
+        format!("{}-{}", self.row.id(), self.record.borrow().number)
+    }
+
+    /// Closes the exchange under way. A second call changes nothing: the first cause wins.
+    pub fn end(&self, reason: Reason) {
+        self.close(reason, None);
+    }
+
+    /// Closes the exchange under way because the client went.
+    pub fn cancelled(&self, cancelled: &Cancelled) {
+        self.services.counters.cancel_latency[cancelled.phase as usize].observe(cancelled.took);
+        self.close(cancelled.reason, Some(cancelled));
+    }
+
+    fn close(&self, reason: Reason, cancelled: Option<&Cancelled>) {
+        if !self.open.replace(false) {
+            return;
+        }
+        let counters = &self.services.counters;
+        let record = self.record.borrow();
+        counters.in_flight.sub(1);
+        counters.closed[reason as usize].add(1);
+        counters.responses[usize::from(record.status / 100).min(counters.responses.len() - 1)].add(1);
+        counters.request_duration.observe(record.began.elapsed());
+        if self.services.log.is_on() {
+            let (bytes_in, bytes_out) = self.row.bytes();
+            let phase = cancelled.map_or_else(|| self.row.phase(), |cancelled| cancelled.phase);
+            let cancel_latency = cancelled.map(|cancelled| cancelled.took);
+            self.services.log.write(self.row, &record, &End { reason, phase, cancel_latency, bytes_in, bytes_out });
+        }
+    }
+}
+
+impl Drop for Ledger<'_> {
+    /// A session that is dropped in the middle ends with its process or by a panic: the gauge must be right all the same.
+    fn drop(&mut self) {
+        self.end(Reason::Drained);
+    }
+}

@@ -1,0 +1,263 @@
+//! The life of one client connection: requests are read one after the other and each is seen to its end.
+
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::answer::refuse;
+use super::ledger::Ledger;
+use super::services::Services;
+use super::{connect, exchange};
+use crate::base::authority::Authority;
+use crate::base::phase::Phase;
+use crate::base::reason::Reason;
+use crate::http::method::Method;
+use crate::http::request::{Request, read_request};
+use crate::http::target::Target;
+use crate::listen::settings::{FinPolicy, ForwardSettings};
+use crate::net::socket::poll_recv;
+use crate::observe::live::Row;
+use crate::tether::tie::{Expired, OnFin, Tether, tied};
+use crate::upstream::kept::Kept;
+
+/// A client connection while it is served.
+pub struct Session<'a> {
+    /// The client's socket.
+    pub client: &'a TcpStream,
+    /// What the worker offers.
+    pub services: &'a Services,
+    /// What ties everything to the client.
+    pub tether: &'a Tether,
+    /// Its exchanges, counted and logged.
+    pub ledger: &'a Ledger<'a>,
+    /// What a FIN means while an answer is under way.
+    pub on_fin: OnFin,
+    /// Bytes of the client that were read before their time.
+    pub ahead: Vec<u8>,
+    /// The origin of the request before.
+    pub recent: Option<Arc<Authority>>,
+    /// Upstream connections kept for this client.
+    pub kept: Kept,
+    /// When the first byte of the request under way came.
+    pub began: Option<Instant>,
+}
+
+/// What follows an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another request on the same connection.
+    Request,
+    /// The connection ends.
+    Close,
+}
+
+/// What came instead of, or as, the next request.
+enum Arrival {
+    /// A request, and its head as the origin will get it.
+    Request(Request, Vec<u8>),
+    /// Bytes that must be refused.
+    Refused(Reason),
+    /// The client is done, or we are.
+    End,
+}
+
+/// Whether there are bytes that no attempt was made to read a head from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unread {
+    No,
+    /// Those read ahead during the exchange before.
+    Ahead,
+}
+
+/// The client's socket and its place in the live table.
+struct ClientRow {
+    client: TcpStream,
+    row: Arc<Row>,
+    services: Rc<Services>,
+}
+
+impl Drop for ClientRow {
+    fn drop(&mut self) {
+        self.row.client_closed();
+        self.services.counters.client_connections.sub(1);
+        if std::thread::panicking() {
+            self.services.counters.panics.add(1);
+        }
+    }
+}
+
+/// Serves one client connection to its end. Everything opened on the way is owned by this future: dropping it closes
+/// all of it. The connection counts from this call on, polled or not.
+pub fn serve(
+    client: TcpStream,
+    row: Arc<Row>,
+    listener: Arc<ForwardSettings>,
+    services: Rc<Services>,
+) -> impl Future<Output = ()> {
+    services.counters.client_connections.add(1);
+    let guard = ClientRow { client, row, services };
+    async move {
+        let services = &*guard.services;
+        let _entered = services.drain.enter(poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
+        let on_fin = match listener.on_client_fin {
+            FinPolicy::Cancel => OnFin::Cancel,
+            FinPolicy::Finish => OnFin::FinishWithin(services.timeouts.half_close_http),
+        };
+        let tether = Tether::new(guard.row.clone(), on_fin);
+        let ledger = Ledger::new(services, &guard.row);
+        let session = Session {
+            client: &guard.client,
+            services,
+            tether: &tether,
+            ledger: &ledger,
+            on_fin,
+            ahead: Vec::new(),
+            recent: None,
+            kept: Kept::default(),
+            began: None,
+        };
+        if let Err(cancelled) = tied(&guard.client, &tether, session.run()).await {
+            ledger.cancelled(&cancelled);
+        }
+    }
+}
+
+impl Session<'_> {
+    async fn run(mut self) {
+        loop {
+            let next = match self.arrival().await {
+                Arrival::Request(request, head) => self.handle(request, head).await,
+                Arrival::Refused(reason) => refuse(&mut self, None, reason).await,
+                Arrival::End => Next::Close,
+            };
+            if next == Next::Close {
+                return;
+            }
+        }
+    }
+
+    async fn handle(&mut self, request: Request, head: Vec<u8>) -> Next {
+        match &request.target {
+            Target::Origin(authority) => {
+                let authority = authority.clone();
+                self.name_destination(&authority);
+                self.recent = Some(authority.clone());
+                exchange::run(self, request, authority, head).await
+            }
+            Target::Tunnel(authority) => {
+                let authority = authority.clone();
+                self.name_destination(&authority);
+                Box::pin(connect::run(self, request, authority)).await
+            }
+            Target::Own => refuse(self, Some(&request), Reason::NotFound).await,
+        }
+    }
+
+    fn name_destination(&self, authority: &Authority) {
+        self.tether.row().set_destination(authority.text());
+        self.ledger.note(|record| record.destination = authority.text().clone());
+    }
+
+    /// Waits for the next request head.
+    async fn arrival(&mut self) -> Arrival {
+        let mut head = self.services.buffers.take();
+        let idle_ends = Instant::now() + self.services.timeouts.client_idle;
+        self.began = None;
+        let mut unread = if self.ahead.is_empty() { Unread::No } else { Unread::Ahead };
+        let tether = self.tether;
+        loop {
+            let wait = tether.until(|cx| self.poll_arrival(&mut head, &mut unread, idle_ends, cx)).await;
+            match wait {
+                Ok(Ok(Some(request))) => return Arrival::Request(request, head),
+                Ok(Ok(None)) => return Arrival::End,
+                Ok(Err(reason)) => return Arrival::Refused(reason),
+                Err(Expired) if self.began.is_some() => return Arrival::Refused(Reason::RequestHeadTimeout),
+                Err(Expired) if Instant::now() >= idle_ends => return Arrival::End,
+                Err(Expired) => self.kept.close_expired(Instant::now()),
+            }
+        }
+    }
+
+    /// Ready with a request, with nothing when the connection is over, or with the reason to refuse what came.
+    fn poll_arrival(
+        &mut self,
+        head: &mut Vec<u8>,
+        unread: &mut Unread,
+        idle_ends: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Request>, Reason>> {
+        if std::mem::replace(unread, Unread::No) == Unread::Ahead
+            && let Some(request) = self.take_ahead(&[], head)?
+        {
+            return Poll::Ready(Ok(Some(request)));
+        }
+        let services = self.services;
+        loop {
+            let got = services.scratch.with(|scratch| match poll_recv(self.client, cx, scratch) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Ok(None)),
+                Poll::Ready(Ok(count)) if self.ahead.is_empty() => {
+                    Poll::Ready(self.take_head(&scratch[..count], head).map(Some))
+                }
+                Poll::Ready(Ok(count)) => Poll::Ready(self.take_ahead(&scratch[..count], head).map(Some)),
+            });
+            match got {
+                Poll::Pending => break,
+                Poll::Ready(Err(reason)) => return Poll::Ready(Err(reason)),
+                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(None)),
+                Poll::Ready(Ok(Some(None))) => {}
+                Poll::Ready(Ok(Some(Some(request)))) => return Poll::Ready(Ok(Some(request))),
+            }
+        }
+        if services.drain.is_draining() && self.began.is_none() {
+            return Poll::Ready(Ok(None));
+        }
+        self.kept.poll_closed(cx);
+        match self.began {
+            Some(began) => self.tether.waits(Phase::RequestHead, began + services.timeouts.request_head),
+            None => {
+                let expiry = self.kept.next_expiry().unwrap_or(idle_ends);
+                self.tether.waits(Phase::Idle, idle_ends.min(expiry));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Reads a head from the bytes read ahead, with `more` behind them.
+    fn take_ahead(&mut self, more: &[u8], head: &mut Vec<u8>) -> Result<Option<Request>, Reason> {
+        let mut bytes = std::mem::take(&mut self.ahead);
+        bytes.extend_from_slice(more);
+        let taken = self.take_head(&bytes, head);
+        self.services.buffers.put(&mut bytes);
+        taken
+    }
+
+    /// Reads a head from `input`; what is left of it, or all of it while the head is unfinished, is kept.
+    fn take_head(&mut self, input: &[u8], head: &mut Vec<u8>) -> Result<Option<Request>, Reason> {
+        let began = *self.began.get_or_insert_with(Instant::now);
+        // One empty line between requests is forgiven (RFC 9112 section 2.2).
+        let input = input.strip_prefix(b"\r\n").unwrap_or(input);
+        let read = read_request(input, self.recent.as_ref(), &self.services.pseudonym, head);
+        let (length, request) = match read {
+            Ok(Some(read)) => {
+                let method = (read.request.method, read.method);
+                self.ledger.begin(began.into_std(), method, read.target, read.length);
+                (read.length, Some(read.request))
+            }
+            Ok(None) => (0, None),
+            Err(reason) => {
+                self.ledger.begin(began.into_std(), (Method::Other, ""), "", input.len());
+                return Err(reason);
+            }
+        };
+        if length < input.len() {
+            self.ahead = self.services.buffers.take();
+            self.ahead.extend_from_slice(&input[length..]);
+        }
+        Ok(request)
+    }
+}

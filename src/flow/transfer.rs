@@ -1,0 +1,391 @@
+//! One request and its response on one upstream connection: what is sent, what is read, in both directions at once.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::ahead::{WhenFull, read_ahead};
+use super::floor::RateFloor;
+use super::pump::{Ends, Pump, PumpFault, ReadAhead, WaitsFor};
+use super::services::Services;
+use crate::base::phase::Phase;
+use crate::base::reason::Reason;
+use crate::http::body::BodyFormat;
+use crate::http::framing::BodyFraming;
+use crate::http::request::Request;
+use crate::http::response::{ClientConnection, Response, ResponseKind, read_response};
+use crate::net::socket::poll_recv;
+use crate::tether::tie::Tether;
+
+/// Most interim responses before the final one.
+const MAX_INTERIM: u8 = 20;
+
+/// Both directions of an exchange.
+pub struct Transfer<'a> {
+    services: &'a Services,
+    tether: &'a Tether,
+    client: &'a TcpStream,
+    upstream: &'a TcpStream,
+    upload: Pump,
+    download: Pump,
+    /// The part of a response head that has come.
+    partial: Vec<u8>,
+    /// Bytes of the origin behind the end of its response.
+    surplus: Vec<u8>,
+    upload_state: UploadState,
+    interim: u8,
+    heard: bool,
+    floor: RateFloor,
+    /// Bytes that moved on either socket.
+    moved: u64,
+    /// Of them, what the live row was told: read from the client, written to it.
+    told: (u64, u64),
+    /// When a byte moved last.
+    active: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UploadState {
+    Running,
+    Sent,
+    /// The origin stopped taking it; its answer may be here all the same.
+    Refused,
+}
+
+/// How an exchange failed; whether it may be tried again is for the caller to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferFault {
+    /// The upstream connection ended before a byte of a response.
+    Unanswered(Reason),
+    /// Any other end.
+    Failed(Reason),
+}
+
+impl<'a> Transfer<'a> {
+    /// Prepares to send `head` and the body of `request`.
+    pub fn new(
+        services: &'a Services,
+        tether: &'a Tether,
+        client: &'a TcpStream,
+        upstream: &'a TcpStream,
+        request: &Request,
+        began: Instant,
+    ) -> Self {
+        let format = match request.framing {
+            BodyFraming::Chunked => BodyFormat::Chunked,
+            _ => BodyFormat::Plain,
+        };
+        Self {
+            services,
+            tether,
+            client,
+            upstream,
+            upload: Pump::new(request.framing, format, ReadAhead::Bounded),
+            download: Pump::new(BodyFraming::None, BodyFormat::Plain, ReadAhead::No),
+            partial: Vec::new(),
+            surplus: Vec::new(),
+            upload_state: UploadState::Running,
+            interim: 0,
+            heard: false,
+            floor: RateFloor::default(),
+            moved: 0,
+            told: (0, 0),
+            active: began,
+        }
+    }
+
+    /// Puts the request head first in line.
+    pub fn send_head(&mut self, head: &[u8]) {
+        self.upload.head_buffer(self.services).extend_from_slice(head);
+    }
+
+    /// Whether the request went out whole.
+    pub fn is_request_sent(&self) -> bool {
+        self.upload_state == UploadState::Sent
+    }
+
+    /// Whether nothing came behind the response.
+    pub fn is_upstream_clean(&self) -> bool {
+        self.surplus.is_empty()
+    }
+
+    /// When a byte moved last.
+    pub fn last_moved(&self) -> Instant {
+        self.active
+    }
+
+    /// Bytes the origin sent behind the head of a switch, and what the client is still to get.
+    pub fn into_tunnel_parts(self) -> (Vec<u8>, Pump) {
+        (self.surplus, self.download)
+    }
+
+    /// Sends the request and waits for the head of the final (or switching) response; it stands ready to be sent to the
+    /// client then. Interim responses are passed on meanwhile.
+    ///
+    /// # Errors
+    /// [`TransferFault`].
+    pub async fn response(&mut self, request: &Request, ahead: &mut Vec<u8>) -> Result<Response, TransferFault> {
+        let deadline = self.active + self.services.timeouts.response_head;
+        let tether = self.tether;
+        loop {
+            let wait = tether.until(|cx| self.poll_response(request, ahead, deadline, cx)).await;
+            match wait {
+                Ok(done) => return done,
+                Err(_) => self.expired_before_response()?,
+            }
+        }
+    }
+
+    fn poll_response(
+        &mut self,
+        request: &Request,
+        ahead: &mut Vec<u8>,
+        deadline: Instant,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response, TransferFault>> {
+        self.poll_upload(ahead, cx)?;
+        if let Poll::Ready(response) = self.poll_head(request, cx)? {
+            return Poll::Ready(Ok(response));
+        }
+        if self.poll_interim_out(cx)?.is_pending() {
+            self.waits_for_client();
+        } else if self.upload_state == UploadState::Running {
+            self.waits_for_upload(request);
+        } else {
+            self.tether.waits(Phase::ResponseHead, deadline);
+        }
+        Poll::Pending
+    }
+
+    /// Moves the request towards the origin, or reads ahead once it is sent.
+    fn poll_upload(&mut self, ahead: &mut Vec<u8>, cx: &mut Context<'_>) -> Result<(), TransferFault> {
+        match self.upload_state {
+            UploadState::Running => {}
+            UploadState::Sent => return self.read_ahead(ahead, WhenFull::Refuse, cx),
+            UploadState::Refused => return self.read_ahead(ahead, WhenFull::Stop, cx),
+        }
+        let ends = Ends { source: self.client, ahead, sink: self.upstream };
+        match self.upload.poll(ends, self.services, cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => {
+                self.upload_state = UploadState::Sent;
+                self.read_ahead(ahead, WhenFull::Refuse, cx)?;
+            }
+            // The origin may have answered and closed: what it said is worth more than the fault.
+            Poll::Ready(Err(PumpFault::Sink(_))) => self.upload_state = UploadState::Refused,
+            Poll::Ready(Err(fault)) => return Err(TransferFault::Failed(upload_reason(&fault))),
+        }
+        self.note_moved();
+        Ok(())
+    }
+
+    fn read_ahead(&self, ahead: &mut Vec<u8>, full: WhenFull, cx: &mut Context<'_>) -> Result<(), TransferFault> {
+        read_ahead(self.client, ahead, full, self.services, cx).map_err(TransferFault::Failed)
+    }
+
+    fn poll_head(&mut self, request: &Request, cx: &mut Context<'_>) -> Result<Poll<Response>, TransferFault> {
+        let services = self.services;
+        services.scratch.with(|scratch| {
+            loop {
+                let Poll::Ready(got) = poll_recv(self.upstream, cx, scratch) else { return Ok(Poll::Pending) };
+                let input = match got {
+                    Ok(0) => return Err(self.ended_unanswered(Reason::UpstreamClosed)),
+                    Err(fault) => return Err(self.ended_unanswered(upstream_reason(&fault))),
+                    Ok(count) => &scratch[..count],
+                };
+                self.heard = true;
+                if let Some(response) = self.take_heads(input, request, cx)? {
+                    return Ok(Poll::Ready(response));
+                }
+            }
+        })
+    }
+
+    fn ended_unanswered(&self, reason: Reason) -> TransferFault {
+        if self.heard { TransferFault::Failed(reason) } else { TransferFault::Unanswered(reason) }
+    }
+
+    /// Reads heads from `input` until the final one; interim ones go to the client. What follows the final head is fed
+    /// to the download.
+    fn take_heads(
+        &mut self,
+        input: &[u8],
+        request: &Request,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Response>, TransferFault> {
+        let joined;
+        let mut input = if self.partial.is_empty() {
+            input
+        } else {
+            self.partial.extend_from_slice(input);
+            joined = std::mem::take(&mut self.partial);
+            &joined
+        };
+        loop {
+            let client = self.client_connection();
+            let out = self.download.head_buffer(self.services);
+            let read = read_response(input, request, client, &self.services.pseudonym, out);
+            let Some((length, response)) = read.map_err(TransferFault::Failed)? else {
+                self.partial = input.to_vec();
+                return Ok(None);
+            };
+            input = &input[length..];
+            match response.kind {
+                ResponseKind::Interim => self.count_interim()?,
+                ResponseKind::Switching => {
+                    self.surplus = input.to_vec();
+                    return Ok(Some(response));
+                }
+                ResponseKind::Final => {
+                    self.begin_download(&response, input, cx)?;
+                    return Ok(Some(response));
+                }
+            }
+        }
+    }
+
+    fn begin_download(&mut self, response: &Response, body: &[u8], cx: &mut Context<'_>) -> Result<(), TransferFault> {
+        self.download.set_body(response.framing, response.format);
+        let used = self
+            .download
+            .feed(body, self.client, self.services, cx)
+            .map_err(|fault| TransferFault::Failed(download_reason(&fault)))?;
+        self.surplus.extend_from_slice(&body[used..]);
+        Ok(())
+    }
+
+    fn count_interim(&mut self) -> Result<(), TransferFault> {
+        self.interim += 1;
+        if self.interim > MAX_INTERIM { Err(TransferFault::Failed(Reason::TooManyInterim)) } else { Ok(()) }
+    }
+
+    /// A request that was not sent whole when its answer came may still have bytes on their way to us.
+    fn client_connection(&self) -> ClientConnection {
+        if self.upload_state == UploadState::Sent && !self.services.drain.is_draining() {
+            ClientConnection::MayStay
+        } else {
+            ClientConnection::MustClose
+        }
+    }
+
+    fn poll_interim_out(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, TransferFault> {
+        let ends = Ends { source: self.upstream, ahead: &mut self.surplus, sink: self.client };
+        match self.download.poll(ends, self.services, cx) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Ready(Err(fault)) => Err(TransferFault::Failed(download_reason(&fault))),
+        }
+    }
+
+    /// Sends the response head and moves the body to the client, and what is left of the request to the origin.
+    ///
+    /// # Errors
+    /// The [`Reason`]: the answer has begun, so the client can only be cut.
+    pub async fn body(&mut self, ahead: &mut Vec<u8>) -> Result<(), Reason> {
+        let tether = self.tether;
+        match tether.until(|cx| self.poll_body(ahead, cx)).await {
+            Ok(done) => done,
+            Err(_) if tether.row().phase() == Phase::ClientWrite => Err(Reason::ClientWriteTimeout),
+            Err(_) => Err(Reason::ResponseBodyTimeout),
+        }
+    }
+
+    fn poll_body(&mut self, ahead: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        let ends = Ends { source: self.upstream, ahead: &mut self.surplus, sink: self.client };
+        let down = self.download.poll(ends, self.services, cx).map_err(|fault| download_reason(&fault))?;
+        if down.is_ready() {
+            self.note_moved();
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_upload(ahead, cx).map_err(|fault| match fault {
+            TransferFault::Failed(reason) | TransferFault::Unanswered(reason) => reason,
+        })?;
+        self.note_moved();
+        match self.download.waits_for() {
+            WaitsFor::Sink => self.waits_for_client(),
+            WaitsFor::Source => {
+                self.tether.waits(Phase::ResponseBody, self.active + self.services.timeouts.stream_idle);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn waits_for_client(&self) {
+        self.tether.waits(Phase::ClientWrite, self.active + self.services.timeouts.client_write);
+    }
+
+    fn waits_for_upload(&mut self, request: &Request) {
+        let window = self.services.timeouts.body_window;
+        match self.upload.waits_for() {
+            WaitsFor::Sink => {
+                self.floor.pause();
+                self.tether.waits(Phase::RequestBody, self.active + self.services.timeouts.upstream_write);
+            }
+            WaitsFor::Source if self.upload.received == 0 && request.expects_continue => {
+                self.tether.waits(Phase::ContinueWait, self.active + self.services.timeouts.response_head);
+            }
+            WaitsFor::Source => {
+                let window_ends = self.floor.window(self.active, self.upload.received, window);
+                self.tether.waits(Phase::RequestBody, window_ends);
+            }
+        }
+    }
+
+    /// A wait ran out before the response came: which one, and is it an end?
+    fn expired_before_response(&mut self) -> Result<(), TransferFault> {
+        let reason = match self.tether.row().phase() {
+            Phase::ClientWrite => Reason::ClientWriteTimeout,
+            Phase::RequestBody if self.upload.waits_for() == WaitsFor::Sink => Reason::UpstreamWriteTimeout,
+            Phase::RequestBody => {
+                let timeouts = &self.services.timeouts;
+                if self.floor.is_kept(self.upload.received, timeouts.body_floor, timeouts.body_window) {
+                    return Ok(());
+                }
+                Reason::RequestBodyTimeout
+            }
+            _ => Reason::ResponseHeadTimeout,
+        };
+        Err(TransferFault::Failed(reason))
+    }
+
+    /// Tells the live row and the counters what moved since last time.
+    fn note_moved(&mut self) {
+        let moved = self.upload.received + self.upload.sent + self.download.received + self.download.sent;
+        if moved == self.moved {
+            return;
+        }
+        self.moved = moved;
+        self.active = Instant::now();
+        let (from_client, to_client) = (self.upload.received - self.told.0, self.download.sent - self.told.1);
+        self.told = (self.upload.received, self.download.sent);
+        self.tether.row().moved(self.active.into_std(), from_client, to_client);
+        self.services.counters.bytes_from_clients.add(from_client);
+        self.services.counters.bytes_to_clients.add(to_client);
+    }
+}
+
+fn upload_reason(fault: &PumpFault) -> Reason {
+    match fault {
+        PumpFault::Malformed => Reason::BadRequestBody,
+        PumpFault::SourceCut => Reason::RequestBodyCut,
+        PumpFault::Source(_) => Reason::ClientReset,
+        PumpFault::Sink(_) => Reason::UpstreamReset,
+    }
+}
+
+fn download_reason(fault: &PumpFault) -> Reason {
+    match fault {
+        PumpFault::Malformed => Reason::BadResponseBody,
+        PumpFault::SourceCut | PumpFault::Source(_) => Reason::ResponseCut,
+        PumpFault::Sink(_) => Reason::ClientReset,
+    }
+}
+
+fn upstream_reason(fault: &io::Error) -> Reason {
+    match fault.kind() {
+        io::ErrorKind::ConnectionReset => Reason::UpstreamReset,
+        _ => Reason::UpstreamClosed,
+    }
+}

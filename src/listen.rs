@@ -1,0 +1,4 @@
+//! Ports: what is bound, and how accepted sockets reach a worker.
+
+pub mod accept;
+pub mod settings;

@@ -1,0 +1,6 @@
+//! What is seen from outside: counters, the table of what is open now, the access log.
+
+pub mod access_log;
+pub mod counters;
+pub mod live;
+pub mod record;

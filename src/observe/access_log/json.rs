@@ -1,0 +1,96 @@
+//! The JSON line of the access log.
+
+use std::fmt::Display;
+use std::io;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::clock::Rfc3339;
+use super::escape::{self, Clipped};
+use super::exchange::Exchange;
+
+/// The keys, in the order of the line. Times end in `_ms` and are milliseconds with three decimals.
+#[derive(Serialize)]
+struct Line<'a> {
+    ts: Shown<Rfc3339>,
+    id: Shown<std::fmt::Arguments<'a>>,
+    client: std::net::SocketAddr,
+    listener: &'a str,
+    method: Clipped<'a>,
+    url: Clipped<'a>,
+    host: Clipped<'a>,
+    port: Option<u16>,
+    status: u16,
+    bytes_in: u64,
+    bytes_out: u64,
+    dur_ms: Millis,
+    dns_ms: Option<Millis>,
+    connect_ms: Option<Millis>,
+    ttfb_ms: Option<Millis>,
+    mode: &'static str,
+    upstream_reused: bool,
+    retried: bool,
+    phase: &'static str,
+    closed_by: &'static str,
+    reason: &'static str,
+    cancel_ms: Option<Millis>,
+}
+
+/// Appends the JSON object of `exchange`, without a line feed.
+pub(super) fn write(exchange: &Exchange<'_>, line: &mut Vec<u8>) -> io::Result<()> {
+    let Exchange { row, record, end, took } = exchange;
+    let (host, port) = exchange.destination();
+    let object = Line {
+        ts: Shown(Rfc3339(exchange.ended_at())),
+        id: Shown(format_args!("{}-{}", row.id(), record.number)),
+        client: row.client(),
+        listener: row.listener(),
+        method: Clipped::new(&record.method),
+        url: Clipped::new(&record.url),
+        host: Clipped::new(host),
+        port,
+        status: record.status,
+        bytes_in: end.bytes_in,
+        bytes_out: end.bytes_out,
+        dur_ms: Millis(*took),
+        dns_ms: record.dns.map(Millis),
+        connect_ms: record.connect.map(Millis),
+        ttfb_ms: record.first_byte.map(Millis),
+        mode: exchange.mode(),
+        upstream_reused: record.upstream_reused,
+        retried: record.retried,
+        phase: end.phase.label(),
+        closed_by: exchange.fault().label(),
+        reason: end.reason.label(),
+        cancel_ms: end.cancel_latency.map(Millis),
+    };
+    escape::write_ascii_json(line, &object)
+}
+
+/// A value shown as a JSON string.
+struct Shown<T>(T);
+
+impl<T: Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A duration shown as milliseconds to the microsecond: the waits we promise are shorter than one.
+struct Millis(Duration);
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0.as_micros() as f64 / 1000.0)
+    }
+}
+
+impl Serialize for Clipped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Clipped::Whole(text) => serializer.serialize_str(text),
+            Clipped::Cut(text) => serializer.collect_str(&format_args!("{text}…")),
+        }
+    }
+}

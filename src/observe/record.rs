@@ -1,0 +1,85 @@
+//! What is remembered of an exchange while it runs, so that one line can tell it at its end, however it ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::base::phase::Phase;
+use crate::base::reason::Reason;
+
+/// One exchange or tunnel. The box is used again for the next request of the connection.
+#[derive(Debug)]
+pub struct Record {
+    /// Wall clock at the first byte of the request head.
+    pub began_at: SystemTime,
+    /// Monotonic clock at the first byte of the request head.
+    pub began: Instant,
+    /// Number of the exchange on its connection, from 1.
+    pub number: u32,
+    /// Request method as sent.
+    pub method: String,
+    /// Absolute URL, or `host:port` for CONNECT; as sent by the client.
+    pub url: String,
+    /// `host:port` of the destination; empty when the target was not understood.
+    pub destination: Arc<str>,
+    /// Status sent to the client; 0 when none was.
+    pub status: u16,
+    /// Time spent on the name; `None` when none was resolved.
+    pub dns: Option<Duration>,
+    /// Time spent on TCP connect; `None` when a kept connection was used.
+    pub connect: Option<Duration>,
+    /// First byte of the request head to the head of the final response.
+    pub first_byte: Option<Duration>,
+    /// The upstream connection had served a request before.
+    pub upstream_reused: bool,
+    /// The request was sent a second time on a fresh connection.
+    pub retried: bool,
+}
+
+impl Record {
+    /// An empty record.
+    pub fn new(now: Instant, nothing: Arc<str>) -> Self {
+        Self {
+            began_at: SystemTime::now(),
+            began: now,
+            number: 0,
+            method: String::new(),
+            url: String::new(),
+            destination: nothing,
+            status: 0,
+            dns: None,
+            connect: None,
+            first_byte: None,
+            upstream_reused: false,
+            retried: false,
+        }
+    }
+}
+
+impl Record {
+    /// Begins the account of the next exchange of the connection; the memory of the last one is used again.
+    pub fn begin(&mut self, now: Instant, nothing: &Arc<str>) {
+        self.began = now;
+        self.number += 1;
+        self.method.clear();
+        self.url.clear();
+        self.destination = nothing.clone();
+        self.status = 0;
+        (self.dns, self.connect, self.first_byte) = (None, None, None);
+        (self.upstream_reused, self.retried) = (false, false);
+    }
+}
+
+/// How an exchange ended; goes to the log beside its [`Record`].
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// Why.
+    pub reason: Reason,
+    /// What the connection was doing when it ended.
+    pub phase: Phase,
+    /// Hang-up seen to last upstream closed; `None` when the client did not hang up.
+    pub cancel_latency: Option<Duration>,
+    /// Bytes read from the client.
+    pub bytes_in: u64,
+    /// Bytes written to the client.
+    pub bytes_out: u64,
+}

@@ -1,0 +1,3 @@
+//! Who may do what, decided from data. Pure.
+
+pub mod destination;

@@ -1,0 +1,91 @@
+//! The socket to an origin. It is counted in its own construction and drop, so that what is open is measured.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::net::socket::{reset_on_drop, set_upstream_options};
+use crate::observe::counters::WorkerCounters;
+use crate::observe::live::Row;
+
+/// Counts one upstream socket for as long as it lives.
+#[derive(Debug)]
+struct Counted {
+    row: Arc<Row>,
+    counters: Arc<WorkerCounters>,
+}
+
+impl Counted {
+    fn new(row: &Arc<Row>, counters: &Arc<WorkerCounters>) -> Self {
+        row.upstream_opened();
+        counters.upstream_opened.add(1);
+        counters.upstream_open.add(1);
+        Self { row: row.clone(), counters: counters.clone() }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.counters.upstream_open.sub(1);
+        self.row.upstream_closed();
+    }
+}
+
+/// What happens to the connection when the socket is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDrop {
+    /// RST: what is under way is void, unsent bytes included.
+    Reset,
+    /// FIN: everything was said.
+    Close,
+}
+
+/// A connection to an origin, tied to the client connection of its row. Dropped in the middle of an exchange it is
+/// reset, so that the origin learns of it at once.
+#[derive(Debug)]
+pub struct UpstreamSocket {
+    // Dropped before `counted`: a socket is open until the kernel has closed it.
+    stream: TcpStream,
+    on_drop: Cell<OnDrop>,
+    counted: Counted,
+}
+
+impl UpstreamSocket {
+    /// Connects to exactly `address`. Dropping the future closes the half-made connection.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn connect(address: SocketAddr, row: &Arc<Row>, counters: &Arc<WorkerCounters>) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let counted = Counted::new(row, counters);
+        let stream = socket.connect(address).await?;
+        set_upstream_options(&stream)?;
+        Ok(Self { stream, on_drop: Cell::new(OnDrop::Reset), counted })
+    }
+
+    /// The socket itself.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Says how the connection ends when this is dropped; at first it is a reset.
+    pub fn set_on_drop(&self, on_drop: OnDrop) {
+        self.on_drop.set(on_drop);
+    }
+
+    /// The row this socket is tied to.
+    pub fn row(&self) -> &Arc<Row> {
+        &self.counted.row
+    }
+}
+
+impl Drop for UpstreamSocket {
+    fn drop(&mut self) {
+        if self.on_drop.get() == OnDrop::Reset {
+            reset_on_drop(&self.stream);
+        }
+    }
+}
