@@ -1,7 +1,5 @@
 //! CONNECT: judge the port, dial, answer 200, and become a tunnel. Also the dial itself, tied to the client.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 
 use super::ahead::{WhenFull, read_ahead};
@@ -25,14 +23,14 @@ use crate::upstream::socket::UpstreamSocket;
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Opens a tunnel to `authority`. The client hears 200 only once the connection stands.
-pub async fn run(session: &mut Session<'_>, request: Request, authority: Arc<Authority>) -> Next {
+pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Authority) -> Next {
     if !session.services.destinations.connect_ports.contains(authority.port()) {
-        return refuse(session, Some(&request), Reason::PortDenied).await;
+        return refuse(session, Some(request), Reason::PortDenied).await;
     }
     session.tether.row().set_kind(Kind::Tunnel);
-    let socket = match dial_tied(session, &request, &authority).await {
+    let socket = match dial_tied(session, request, authority).await {
         Ok(socket) => socket,
-        Err(reason) => return refuse(session, Some(&request), reason).await,
+        Err(reason) => return refuse(session, Some(request), reason).await,
     };
     session.ledger.note(|record| {
         record.status = 200;

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::answer::{linger, refuse};
 use super::connect::dial_tied;
+use super::pump::Pump;
 use super::session::{Next, Session};
 use super::transfer::{Transfer, TransferFault};
 use super::tunnel;
@@ -29,30 +30,30 @@ enum Provenance {
 }
 
 /// Sees one request to its end. `head` is the head as the origin gets it.
-pub async fn run(session: &mut Session<'_>, request: Request, authority: Arc<Authority>, mut head: Vec<u8>) -> Next {
+pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<Authority>, head: &mut Vec<u8>) -> Next {
     let began = session.began.unwrap_or_else(Instant::now);
-    let mut found = take_kept(session, &request, &authority, began);
+    let mut kept = take_kept(session, request, authority, began);
     loop {
-        let (socket, provenance) = match found {
+        let (socket, provenance) = match kept.take() {
             Some(socket) => (socket, Provenance::Kept),
-            None => match dial_tied(session, &request, &authority).await {
+            None => match dial_tied(session, request, authority).await {
                 Ok(socket) => (socket, Provenance::Fresh),
-                Err(reason) => return refuse(session, Some(&request), reason).await,
+                Err(reason) => return refuse(session, Some(request), reason).await,
             },
         };
-        let mut transfer =
-            Transfer::new(session.services, session.tether, session.client, socket.stream(), &request, began);
-        transfer.send_head(&head);
-        match transfer.response(&request, &mut session.ahead).await {
+        let (services, tether, client) = (session.services, session.tether, session.client);
+        let mut transfer = Transfer::new(services, tether, client, socket.stream(), request, began);
+        transfer.send_head(head);
+        match transfer.response(request, &mut session.ahead).await {
             Ok(response) => {
-                session.services.buffers.put(&mut head);
-                let sent = Sent { authority, response };
-                return deliver(session, sent, transfer, &socket).await.settle(session, socket).await;
+                services.buffers.put(head);
+                let delivered = deliver(session, &response, &mut transfer, &socket).await;
+                drop(transfer);
+                return settle(session, delivered, authority, socket).await;
             }
-            Err(TransferFault::Unanswered(_)) if provenance == Provenance::Kept && may_repeat(&request) => {
-                session.services.counters.stale_retries.add(1);
+            Err(TransferFault::Unanswered(_)) if provenance == Provenance::Kept && may_repeat(request) => {
+                services.counters.stale_retries.add(1);
                 session.ledger.note(|record| record.retried = true);
-                found = None;
             }
             Err(TransferFault::Unanswered(reason) | TransferFault::Failed(reason)) => {
                 drop(transfer);
@@ -92,47 +93,35 @@ fn may_repeat(request: &Request) -> bool {
 }
 
 /// A request whose body may be half read cannot leave the connection open behind its refusal.
-async fn refuse_in_the_middle(session: &mut Session<'_>, mut request: Request, reason: Reason) -> Next {
+async fn refuse_in_the_middle(session: &mut Session<'_>, request: &Request, reason: Reason) -> Next {
+    let mut request = request.clone();
     request.keep_alive &= request.framing == BodyFraming::None;
     refuse(session, Some(&request), reason).await
 }
 
-/// Where a request went, and the head of its response.
-struct Sent {
-    authority: Arc<Authority>,
-    response: Response,
-}
-
 /// How a response was delivered, and what that means for both connections.
 enum Delivered {
-    /// To its end. The origin's connection may be kept for this long; the client's may go on.
-    Whole { next: Next, keep: Option<Kept> },
+    /// To its end. The origin's connection may be used again until then; the client's goes on, or not.
+    Whole { next: Next, keep_until: Option<Instant> },
     /// Not to its end: the client is cut.
     Cut(Reason),
     /// The connection became a tunnel.
-    Switched { surplus: Vec<u8>, pump: super::pump::Pump },
-}
-
-/// An upstream connection that may be used again.
-struct Kept {
-    authority: Arc<Authority>,
-    expires: Instant,
+    Switched { surplus: Vec<u8>, to_client: Box<Pump> },
 }
 
 async fn deliver(
     session: &mut Session<'_>,
-    sent: Sent,
-    mut transfer: Transfer<'_>,
+    response: &Response,
+    transfer: &mut Transfer<'_>,
     socket: &UpstreamSocket,
 ) -> Delivered {
-    let response = sent.response;
     session.ledger.note(|record| {
         record.status = response.status;
         record.first_byte = Some(record.began.elapsed());
     });
     if response.kind == ResponseKind::Switching {
-        let (surplus, pump) = transfer.into_tunnel_parts();
-        return Delivered::Switched { surplus, pump };
+        let (surplus, to_client) = transfer.take_tunnel_parts();
+        return Delivered::Switched { surplus, to_client: Box::new(to_client) };
     }
     if let Err(reason) = transfer.body(&mut session.ahead).await {
         if !response.ends_by_framing() {
@@ -145,40 +134,39 @@ async fn deliver(
     if whole {
         socket.set_on_drop(OnDrop::Close);
     }
-    let reusable = whole && transfer.is_upstream_clean() && response.upstream_keep_alive;
-    let keep =
-        if reusable { keep_for(session.services.timeouts.upstream_idle, response.upstream_idle_seconds) } else { None };
-    let keep = keep.map(|time| Kept { authority: sent.authority, expires: transfer.last_moved() + time });
     let next = if whole && response.client_keep_alive { Next::Request } else { Next::Close };
-    Delivered::Whole { next, keep }
+    let reusable = next == Next::Request && transfer.is_upstream_clean() && response.upstream_keep_alive;
+    let setting = session.services.timeouts.upstream_idle;
+    let keep = if reusable { keep_for(setting, response.upstream_idle_seconds) } else { None };
+    Delivered::Whole { next, keep_until: keep.map(|time| transfer.last_moved() + time) }
 }
 
-impl Delivered {
-    /// Leaves both connections as the delivery says.
-    async fn settle(self, session: &mut Session<'_>, socket: UpstreamSocket) -> Next {
-        match self {
-            Delivered::Whole { next, keep } => {
-                match keep {
-                    Some(keep) => {
-                        let now = Instant::now();
-                        session.kept.put(socket, keep.authority, now, keep.expires);
-                    }
-                    None => drop(socket),
-                }
-                session.ledger.end(Reason::Done);
-                if next == Next::Close {
-                    Box::pin(linger(session)).await;
-                }
-                next
+/// Leaves both connections as the delivery says.
+async fn settle(
+    session: &mut Session<'_>,
+    delivered: Delivered,
+    authority: &Arc<Authority>,
+    socket: UpstreamSocket,
+) -> Next {
+    match delivered {
+        Delivered::Whole { next, keep_until } => {
+            match keep_until {
+                Some(until) => session.kept.put(socket, authority.clone(), Instant::now(), until),
+                None => drop(socket),
             }
-            Delivered::Cut(reason) => {
-                session.ledger.end(reason);
-                Next::Close
+            session.ledger.end(Reason::Done);
+            if next == Next::Close {
+                Box::pin(linger(session)).await;
             }
-            Delivered::Switched { surplus, pump } => {
-                session.tether.row().set_kind(Kind::Upgrade);
-                Box::pin(tunnel::run(session, socket, surplus, pump)).await
-            }
+            next
+        }
+        Delivered::Cut(reason) => {
+            session.ledger.end(reason);
+            Next::Close
+        }
+        Delivered::Switched { surplus, to_client } => {
+            session.tether.row().set_kind(Kind::Upgrade);
+            Box::pin(tunnel::run(session, socket, surplus, *to_client)).await
         }
     }
 }

@@ -26,6 +26,11 @@ impl<'a> Ledger<'a> {
         Self { services, row, record: RefCell::new(record), open: Cell::new(false) }
     }
 
+    /// What the connection's worker offers.
+    pub fn services(&self) -> &'a Services {
+        self.services
+    }
+
     /// Opens an exchange: its head began to arrive at `now` and took `head_bytes`.
     pub fn begin(&self, now: Instant, method: (Method, &str), url: &str, head_bytes: usize) {
         let mut record = self.record.borrow_mut();

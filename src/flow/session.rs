@@ -1,6 +1,7 @@
 //! The life of one client connection: requests are read one after the other and each is seen to its end.
 
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -109,51 +110,43 @@ pub fn serve(
         };
         let tether = Tether::new(guard.row.clone(), on_fin);
         let ledger = Ledger::new(services, &guard.row);
-        let session = Session {
-            client: &guard.client,
-            services,
-            tether: &tether,
-            ledger: &ledger,
-            on_fin,
-            ahead: Vec::new(),
-            recent: None,
-            kept: Kept::default(),
-            began: None,
-        };
-        if let Err(cancelled) = tied(&guard.client, &tether, session.run()).await {
+        let mut work = pin!(Some(run(&guard.client, &tether, &ledger, on_fin)));
+        if let Err(cancelled) = tied(&guard.client, &tether, work.as_mut()).await {
             ledger.cancelled(&cancelled);
         }
     }
 }
 
-impl Session<'_> {
-    async fn run(mut self) {
-        loop {
-            let next = match self.arrival().await {
-                Arrival::Request(request, head) => self.handle(request, head).await,
-                Arrival::Refused(reason) => refuse(&mut self, None, reason).await,
-                Arrival::End => Next::Close,
-            };
-            if next == Next::Close {
-                return;
-            }
+/// The work of a connection. It owns the session, so that whoever drops it drops all that was opened.
+async fn run(client: &TcpStream, tether: &Tether, ledger: &Ledger<'_>, on_fin: OnFin) {
+    let services = ledger.services();
+    let (ahead, recent, kept, began) = (Vec::new(), None, Kept::default(), None);
+    let mut session = Session { client, services, tether, ledger, on_fin, ahead, recent, kept, began };
+    loop {
+        let next = match session.arrival().await {
+            Arrival::Request(request, mut head) => session.handle(&request, &mut head).await,
+            Arrival::Refused(reason) => refuse(&mut session, None, reason).await,
+            Arrival::End => Next::Close,
+        };
+        if next == Next::Close {
+            return;
         }
     }
+}
 
-    async fn handle(&mut self, request: Request, head: Vec<u8>) -> Next {
+impl Session<'_> {
+    async fn handle(&mut self, request: &Request, head: &mut Vec<u8>) -> Next {
         match &request.target {
             Target::Origin(authority) => {
-                let authority = authority.clone();
-                self.name_destination(&authority);
+                self.name_destination(authority);
                 self.recent = Some(authority.clone());
                 exchange::run(self, request, authority, head).await
             }
             Target::Tunnel(authority) => {
-                let authority = authority.clone();
-                self.name_destination(&authority);
+                self.name_destination(authority);
                 Box::pin(connect::run(self, request, authority)).await
             }
-            Target::Own => refuse(self, Some(&request), Reason::NotFound).await,
+            Target::Own => refuse(self, Some(request), Reason::NotFound).await,
         }
     }
 
@@ -259,5 +252,21 @@ impl Session<'_> {
             self.ahead.extend_from_slice(&input[length..]);
         }
         Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_output<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Pitfall T17: a held stream costs its task, and every byte of it ten thousand times.
+    #[test]
+    fn a_connection_stays_small() {
+        let size = size_of_output(serve);
+        assert!(size <= 2048, "{size} bytes");
     }
 }

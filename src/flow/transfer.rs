@@ -117,8 +117,9 @@ impl<'a> Transfer<'a> {
     }
 
     /// Bytes the origin sent behind the head of a switch, and what the client is still to get.
-    pub fn into_tunnel_parts(self) -> (Vec<u8>, Pump) {
-        (self.surplus, self.download)
+    pub fn take_tunnel_parts(&mut self) -> (Vec<u8>, Pump) {
+        let nothing = Pump::new(BodyFraming::None, BodyFormat::Plain, ReadAhead::No);
+        (std::mem::take(&mut self.surplus), std::mem::replace(&mut self.download, nothing))
     }
 
     /// Sends the request and waits for the head of the final (or switching) response; it stands ready to be sent to the

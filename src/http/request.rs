@@ -15,7 +15,7 @@ use crate::base::authority::{Authority, HTTP_PORT};
 use crate::base::reason::Reason;
 
 /// What is known of a request once its head is read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// The method.
     pub method: Method,

@@ -122,13 +122,18 @@ impl Tether {
     }
 }
 
-/// Runs `work` for as long as the client is there.
+/// Runs `work` for as long as the client is there. It is lent, not given: a future that is handed on takes its memory
+/// twice, and there is one of these per connection.
 ///
 /// # Errors
-/// [`Cancelled`] when the client went first; then `work` has been dropped, and with it everything it owned.
-pub async fn tied<W: Future>(client: &TcpStream, tether: &Tether, work: W) -> Result<W::Output, Cancelled> {
+/// [`Cancelled`] when the client went first; then `work` has been dropped and is `None`, and everything it owned is
+/// closed. `None` to begin with never ends but with the client.
+pub async fn tied<W: Future>(
+    client: &TcpStream,
+    tether: &Tether,
+    mut work: Pin<&mut Option<W>>,
+) -> Result<W::Output, Cancelled> {
     let mut gone = pin!(tether.client_gone(client));
-    let mut work = pin!(Some(work));
     let mut clock = pin!(sleep_until(far_away()));
     let ended = poll_fn(|cx| {
         if let Poll::Ready(reason) = gone.as_mut().poll(cx) {

@@ -38,7 +38,7 @@ async fn a_fin_drops_the_work_before_tied_returns() {
         let _noted = noted;
         pending::<()>().await;
     };
-    let cancelled = tied(&client, &tether, work).await.expect_err("the client left");
+    let cancelled = tied(&client, &tether, pin!(Some(work))).await.expect_err("the client left");
     assert_eq!(cancelled.reason, Reason::ClientFin);
     assert_eq!(cancelled.phase, Phase::ResponseBody);
     assert_eq!(*log.borrow(), ["dropped"]);
@@ -47,7 +47,7 @@ async fn a_fin_drops_the_work_before_tied_returns() {
 #[tokio::test]
 async fn finished_work_wins() {
     let (_peer, client, tether) = client_and_tether(OnFin::Cancel).await;
-    assert_eq!(tied(&client, &tether, async { 7 }).await.expect("done"), 7);
+    assert_eq!(tied(&client, &tether, pin!(Some(async { 7 }))).await.expect("done"), 7);
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,7 @@ async fn a_deadline_ends_the_wait_and_not_the_work() {
         }
         waits
     };
-    assert_eq!(tied(&client, &tether, work).await.expect("done"), 3);
+    assert_eq!(tied(&client, &tether, pin!(Some(work))).await.expect("done"), 3);
     assert!(began.elapsed() < Duration::from_secs(366));
 }
 
@@ -88,7 +88,7 @@ async fn a_deadline_that_moves_on_does_not_fire_early() {
         });
         wait.await
     };
-    assert_eq!(tied(&client, &tether, work).await.expect("done"), Err(Expired));
+    assert_eq!(tied(&client, &tether, pin!(Some(work))).await.expect("done"), Err(Expired));
     assert_eq!(began.elapsed().as_secs(), 115, "ten steps of ten seconds, then fifteen in vain");
 }
 
@@ -98,7 +98,7 @@ async fn a_half_closed_client_is_served_until_its_limit() {
     let (mut peer, client, tether) = client_and_tether(OnFin::FinishWithin(limit)).await;
     peer.shutdown().await.expect("shutdown");
     let began = Instant::now();
-    let cancelled = tied(&client, &tether, pending::<()>()).await.expect_err("the limit");
+    let cancelled = tied(&client, &tether, pin!(Some(pending::<()>()))).await.expect_err("the limit");
     assert_eq!(cancelled.reason, Reason::HalfCloseLimit);
     assert!(tether.is_half_closed());
     assert!(began.elapsed() >= limit);
@@ -110,7 +110,7 @@ async fn a_reset_cancels_whatever_a_fin_means() {
         let (peer, client, tether) = client_and_tether(on_fin).await;
         crate::net::socket::reset_on_drop(&peer);
         drop(peer);
-        let cancelled = tied(&client, &tether, pending::<()>()).await.expect_err("the client left");
+        let cancelled = tied(&client, &tether, pin!(Some(pending::<()>()))).await.expect_err("the client left");
         assert_eq!(cancelled.reason, Reason::ClientReset, "{on_fin:?}");
     }
 }
