@@ -157,7 +157,7 @@ impl Session<'_> {
 
     /// Waits for the next request head.
     async fn arrival(&mut self) -> Arrival {
-        let mut head = self.services.buffers.take();
+        let mut head = Vec::new();
         let idle_ends = Instant::now() + self.services.timeouts.client_idle;
         self.began = None;
         let mut unread = if self.ahead.is_empty() { Unread::No } else { Unread::Ahead };
@@ -168,7 +168,10 @@ impl Session<'_> {
                 Ok(Ok(Some(request))) => return Arrival::Request(request, head),
                 Ok(Ok(None)) => return Arrival::End,
                 Ok(Err(reason)) => return Arrival::Refused(reason),
-                Err(Expired) if self.began.is_some() => return Arrival::Refused(Reason::RequestHeadTimeout),
+                Err(Expired) if self.began.is_some() => {
+                    self.begin_unread();
+                    return Arrival::Refused(Reason::RequestHeadTimeout);
+                }
                 Err(Expired) if Instant::now() >= idle_ends => return Arrival::End,
                 Err(Expired) => self.kept.close_expired(Instant::now()),
             }
@@ -220,6 +223,12 @@ impl Session<'_> {
         Poll::Pending
     }
 
+    /// Opens the account of a request whose head cannot be read: it is answered and logged all the same.
+    fn begin_unread(&self) {
+        let began = self.began.unwrap_or_else(Instant::now);
+        self.ledger.begin(began.into_std(), (Method::Other, ""), "", self.ahead.len());
+    }
+
     /// Reads a head from the bytes read ahead, with `more` behind them.
     fn take_ahead(&mut self, more: &[u8], head: &mut Vec<u8>) -> Result<Option<Request>, Reason> {
         let mut bytes = std::mem::take(&mut self.ahead);
@@ -232,6 +241,9 @@ impl Session<'_> {
     /// Reads a head from `input`; what is left of it, or all of it while the head is unfinished, is kept.
     fn take_head(&mut self, input: &[u8], head: &mut Vec<u8>) -> Result<Option<Request>, Reason> {
         let began = *self.began.get_or_insert_with(Instant::now);
+        if head.capacity() == 0 {
+            *head = self.services.buffers.take();
+        }
         // One empty line between requests is forgiven (RFC 9112 section 2.2).
         let input = input.strip_prefix(b"\r\n").unwrap_or(input);
         let read = read_request(input, self.recent.as_ref(), &self.services.pseudonym, head);
@@ -243,7 +255,7 @@ impl Session<'_> {
             }
             Ok(None) => (0, None),
             Err(reason) => {
-                self.ledger.begin(began.into_std(), (Method::Other, ""), "", input.len());
+                self.begin_unread();
                 return Err(reason);
             }
         };

@@ -76,6 +76,19 @@ pub fn is_quiet(socket: &TcpStream) -> bool {
     matches!(recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(rustix::io::Errno::AGAIN))
 }
 
+/// Ready when the peer of an idle connection has closed it or sent something; nothing is read.
+pub fn poll_disturbed(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        if socket.poll_read_ready(cx).is_pending() {
+            return Poll::Pending;
+        }
+        // Readiness may be old news: only the kernel knows, and where it knows of nothing the next turn registers.
+        if socket.try_io(Interest::READABLE, || emptied(is_quiet(socket))).is_ok() {
+            return Poll::Ready(());
+        }
+    }
+}
+
 /// Closes the socket at once when it is dropped, with RST: unsent bytes do not keep it (performance.md verdict 3).
 pub fn reset_on_drop(socket: &TcpStream) {
     // Fails only when the socket is gone already, which is what is wanted.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::socket::{OnDrop, UpstreamSocket};
 use crate::base::authority::Authority;
-use crate::net::socket::is_quiet;
+use crate::net::socket::{is_quiet, poll_disturbed};
 
 /// Most connections kept for one client connection.
 const SLOTS: usize = 2;
@@ -58,23 +58,24 @@ impl Kept {
     /// Takes the connection to `authority`, if it is as fresh as wanted, and quiet: an origin that closed it or said
     /// something unasked is not spoken to again (RFC 9112 section 9.3).
     pub fn take(&mut self, authority: &Authority, freshness: Freshness, now: Instant) -> Found {
-        let of_that_origin = |kept: &KeptUpstream| kept.authority.text() == authority.text();
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.as_deref().is_some_and(of_that_origin)) else {
-            return Found::Nothing;
-        };
-        match slot.take() {
-            Some(kept) if kept.is_fresh(freshness, now) && kept.seems_quiet(freshness, now) => {
-                Found::Ready(kept.socket)
-            }
-            _ => Found::Stale,
+        let Some(slot) = self.slots.iter_mut().find(|slot| is_of(slot, authority)) else { return Found::Nothing };
+        // One that is merely too old for this request may serve the next.
+        match slot.take_if(|kept| kept.is_fresh_enough(freshness, now)) {
+            Some(kept) if now < kept.expires && kept.seems_quiet(freshness, now) => Found::Ready(kept.socket),
+            Some(_) => Found::Stale,
+            None => Found::Nothing,
         }
     }
 
-    /// Keeps a connection that may be used until `expires`; the one idle for longest makes room.
+    /// Keeps a connection that may be used until `expires`. An older one to the same origin makes room, or else the one
+    /// idle for longest.
     pub fn put(&mut self, socket: UpstreamSocket, authority: Arc<Authority>, now: Instant, expires: Instant) {
         socket.set_on_drop(OnDrop::Close);
-        let oldest = |slot: &&mut Option<Box<KeptUpstream>>| slot.as_ref().map(|kept| kept.idle_since);
-        if let Some(slot) = self.slots.iter_mut().min_by_key(oldest) {
+        let first_to_go = |slot: &&mut Option<Box<KeptUpstream>>| {
+            let other_origin = !is_of(slot, &authority);
+            (other_origin, slot.as_ref().map(|kept| kept.idle_since))
+        };
+        if let Some(slot) = self.slots.iter_mut().min_by_key(first_to_go) {
             *slot = Some(Box::new(KeptUpstream { socket, authority, idle_since: now, expires }));
         }
     }
@@ -82,11 +83,7 @@ impl Kept {
     /// Closes kept connections that the origin has closed or spoken on, and registers for the rest to do so.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) {
         for slot in &mut self.slots {
-            // Readiness may be old news; only the kernel knows.
-            if let Some(kept) = slot
-                && kept.socket.stream().poll_read_ready(cx).is_ready()
-                && !is_quiet(kept.socket.stream())
-            {
+            if slot.as_ref().is_some_and(|kept| poll_disturbed(kept.socket.stream(), cx).is_ready()) {
                 *slot = None;
             }
         }
@@ -115,10 +112,13 @@ impl KeptUpstream {
         (just_now && freshness == Freshness::Any) || is_quiet(self.socket.stream())
     }
 
-    fn is_fresh(&self, freshness: Freshness, now: Instant) -> bool {
-        let young = freshness == Freshness::Any || now.saturating_duration_since(self.idle_since) < JUST_PROVEN;
-        young && now < self.expires
+    fn is_fresh_enough(&self, freshness: Freshness, now: Instant) -> bool {
+        freshness == Freshness::Any || now.saturating_duration_since(self.idle_since) < JUST_PROVEN
     }
+}
+
+fn is_of(slot: &Option<Box<KeptUpstream>>, authority: &Authority) -> bool {
+    slot.as_ref().is_some_and(|kept| kept.authority.text() == authority.text())
 }
 
 /// How long a connection may be kept after a response: our setting, or a second less than the origin promises
