@@ -61,11 +61,14 @@ pub fn read_request<'a>(
     pseudonym: &str,
     out: &mut Vec<u8>,
 ) -> Result<Option<RequestHead<'a>>, Reason> {
-    let Some(length) = head_length(input).map_err(refuse_head)? else { return Ok(None) };
+    let complete = head_length(input).map_err(refuse_head)?;
     let mut fields = [const { MaybeUninit::uninit() }; MAX_REQUEST_FIELDS];
     let mut head = httparse::Request::new(&mut []);
+    // An unfinished head is parsed too: what can never become a request, such as TLS, is refused without a wait.
+    let length = complete.unwrap_or(input.len());
     match head.parse_with_uninit_headers(&input[..length], &mut fields) {
-        Ok(Status::Complete(parsed)) if parsed == length => {}
+        Ok(Status::Complete(parsed)) if Some(parsed) == complete => {}
+        Ok(Status::Partial) if complete.is_none() => return Ok(None),
         Ok(_) => return Err(Reason::BadRequest),
         Err(fault) => return Err(refuse_parse(fault)),
     }

@@ -74,13 +74,17 @@ pub fn read_response(
     pseudonym: &str,
     out: &mut Vec<u8>,
 ) -> Result<Option<(usize, Response)>, Reason> {
-    let Some(length) = head_length(input).map_err(refuse_head)? else { return Ok(None) };
+    let complete = head_length(input).map_err(refuse_head)?;
     let mut fields = [const { MaybeUninit::uninit() }; MAX_RESPONSE_FIELDS];
     let mut head = httparse::Response::new(&mut []);
+    // An unfinished head is parsed too: what can never become a response, such as a banner, is refused without a wait.
+    let length = complete.unwrap_or(input.len());
     let parsed =
         httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, &input[..length], &mut fields);
-    if parsed != Ok(Status::Complete(length)) {
-        return Err(Reason::BadResponse);
+    match parsed {
+        Ok(Status::Complete(parsed)) if Some(parsed) == complete => {}
+        Ok(Status::Partial) if complete.is_none() => return Ok(None),
+        _ => return Err(Reason::BadResponse),
     }
     let (Some(status @ 100..), Some(minor)) = (head.code, head.version) else { return Err(Reason::BadResponse) };
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
