@@ -4,9 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::net::TcpStream;
+
 use super::services::Services;
 use crate::base::reason::Reason;
 use crate::http::method::Method;
+use crate::net::socket::reset_on_drop;
 use crate::observe::live::Row;
 use crate::observe::record::{End, Record};
 use crate::tether::tie::Cancelled;
@@ -14,6 +17,7 @@ use crate::tether::tie::Cancelled;
 /// Counts and logs the exchanges of one connection.
 pub struct Ledger<'a> {
     services: &'a Services,
+    client: &'a TcpStream,
     row: &'a Arc<Row>,
     record: RefCell<Box<Record>>,
     open: Cell<bool>,
@@ -21,9 +25,9 @@ pub struct Ledger<'a> {
 
 impl<'a> Ledger<'a> {
     /// The ledger of the connection of `row`.
-    pub fn new(services: &'a Services, row: &'a Arc<Row>) -> Self {
+    pub fn new(services: &'a Services, client: &'a TcpStream, row: &'a Arc<Row>) -> Self {
         let record = Box::new(Record::new(Instant::now(), services.nothing.clone()));
-        Self { services, row, record: RefCell::new(record), open: Cell::new(false) }
+        Self { services, client, row, record: RefCell::new(record), open: Cell::new(false) }
     }
 
     /// What the connection's worker offers.
@@ -66,7 +70,16 @@ impl<'a> Ledger<'a> {
     /// Closes the exchange under way because the client went.
     pub fn cancelled(&self, cancelled: &Cancelled) {
         self.services.counters.cancel_latency[cancelled.phase as usize].observe(cancelled.took);
+        self.cut_client();
         self.close(cancelled.reason, Some(cancelled));
+    }
+
+    /// An answer that was begun and not finished must not look finished: behind a FIN, a body that ends with its
+    /// connection would.
+    fn cut_client(&self) {
+        if self.open.get() {
+            reset_on_drop(self.client);
+        }
     }
 
     fn close(&self, reason: Reason, cancelled: Option<&Cancelled>) {
@@ -91,6 +104,7 @@ impl<'a> Ledger<'a> {
 impl Drop for Ledger<'_> {
     /// A session that is dropped in the middle ends with its process or by a panic: the gauge must be right all the same.
     fn drop(&mut self) {
+        self.cut_client();
         self.end(Reason::Drained);
     }
 }

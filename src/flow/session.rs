@@ -109,7 +109,7 @@ pub fn serve(
             FinPolicy::Finish => OnFin::FinishWithin(services.timeouts.half_close_http),
         };
         let tether = Tether::new(guard.row.clone(), on_fin);
-        let ledger = Ledger::new(services, &guard.row);
+        let ledger = Ledger::new(services, &guard.client, &guard.row);
         let mut work = pin!(Some(run(&guard.client, &tether, &ledger, on_fin)));
         if let Err(cancelled) = tied(&guard.client, &tether, work.as_mut()).await {
             ledger.cancelled(&cancelled);

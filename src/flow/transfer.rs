@@ -44,6 +44,8 @@ pub struct Transfer<'a> {
     told: (u64, u64),
     /// When a byte moved last.
     active: Instant,
+    /// When the request had gone out whole.
+    sent_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,7 @@ impl<'a> Transfer<'a> {
             moved: 0,
             told: (0, 0),
             active: began,
+            sent_at: began,
         }
     }
 
@@ -128,10 +131,9 @@ impl<'a> Transfer<'a> {
     /// # Errors
     /// [`TransferFault`].
     pub async fn response(&mut self, request: &Request, ahead: &mut Vec<u8>) -> Result<Response, TransferFault> {
-        let deadline = self.active + self.services.timeouts.response_head;
         let tether = self.tether;
         loop {
-            let wait = tether.until(|cx| self.poll_response(request, ahead, deadline, cx)).await;
+            let wait = tether.until(|cx| self.poll_response(request, ahead, cx)).await;
             match wait {
                 Ok(done) => return done,
                 Err(_) => self.expired_before_response()?,
@@ -143,7 +145,6 @@ impl<'a> Transfer<'a> {
         &mut self,
         request: &Request,
         ahead: &mut Vec<u8>,
-        deadline: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response, TransferFault>> {
         self.poll_upload(ahead, cx)?;
@@ -155,7 +156,7 @@ impl<'a> Transfer<'a> {
         } else if self.upload_state == UploadState::Running {
             self.waits_for_upload(request);
         } else {
-            self.tether.waits(Phase::ResponseHead, deadline);
+            self.tether.waits(Phase::ResponseHead, self.sent_at + self.services.timeouts.response_head);
         }
         Poll::Pending
     }
@@ -167,19 +168,24 @@ impl<'a> Transfer<'a> {
             UploadState::Sent => return self.read_ahead(ahead, WhenFull::Refuse, cx),
             UploadState::Refused => return self.read_ahead(ahead, WhenFull::Stop, cx),
         }
-        let ends = Ends { source: self.client, ahead, sink: self.upstream };
-        match self.upload.poll(ends, self.services, cx) {
-            Poll::Pending => {}
+        let ends = Ends { source: self.client, ahead: &mut *ahead, sink: self.upstream };
+        let polled = self.upload.poll(ends, self.services, cx);
+        self.note_moved();
+        match polled {
+            Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
                 self.upload_state = UploadState::Sent;
-                self.read_ahead(ahead, WhenFull::Refuse, cx)?;
+                self.sent_at = self.active;
+                self.read_ahead(ahead, WhenFull::Refuse, cx)
             }
             // The origin may have answered and closed: what it said is worth more than the fault.
-            Poll::Ready(Err(PumpFault::Sink(_))) => self.upload_state = UploadState::Refused,
-            Poll::Ready(Err(fault)) => return Err(TransferFault::Failed(upload_reason(&fault))),
+            Poll::Ready(Err(PumpFault::Sink(_))) => {
+                self.upload_state = UploadState::Refused;
+                self.sent_at = self.active;
+                Ok(())
+            }
+            Poll::Ready(Err(fault)) => Err(TransferFault::Failed(upload_reason(&fault))),
         }
-        self.note_moved();
-        Ok(())
     }
 
     fn read_ahead(&self, ahead: &mut Vec<u8>, full: WhenFull, cx: &mut Context<'_>) -> Result<(), TransferFault> {

@@ -160,7 +160,7 @@ impl<'a> Facts<'a> {
             return Err(Reason::BadRequestFraming);
         }
         let modern = version == Version::Http11;
-        let keep_alive = if modern { !self.connection.close } else { self.connection.keep_alive };
+        let keep_alive = !self.connection.close && (modern || self.connection.keep_alive);
         let upgrade = self.upgrade.filter(|_| modern && self.connection.upgrade && framing == BodyFraming::None);
         Ok(Request {
             method,

@@ -148,10 +148,8 @@ impl<'a> Facts<'a> {
         let framing = if bodiless { BodyFraming::None } else { announced };
         let chunks = framing == BodyFraming::Chunked && request.version == Version::Http11;
         let ends_itself = chunks || matches!(framing, BodyFraming::None | BodyFraming::Length(_));
-        let upstream_keep_alive = match version {
-            Version::Http11 => !self.connection.close,
-            Version::Http10 => self.connection.keep_alive,
-        };
+        let modern = version == Version::Http11;
+        let upstream_keep_alive = !self.connection.close && (modern || self.connection.keep_alive);
         Ok(Response {
             kind,
             status,
