@@ -11,5 +11,6 @@ pub mod pump;
 pub mod services;
 pub mod session;
 pub mod settings;
+pub mod stall;
 pub mod transfer;
 pub mod tunnel;

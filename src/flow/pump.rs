@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use super::outbox::Outbox;
 use super::services::Services;
+use crate::base::reason::Reason;
 use crate::http::body::{BodyFormat, BodyReader};
 use crate::http::framing::BodyFraming;
 use crate::net::pipe::LentPipe;
@@ -34,6 +35,27 @@ pub enum PumpFault {
     Malformed,
     /// The sink failed.
     Sink(io::Error),
+}
+
+impl PumpFault {
+    /// What it means on the way from the client to the origin.
+    pub fn of_upload(&self) -> Reason {
+        match self {
+            PumpFault::Malformed => Reason::BadRequestBody,
+            PumpFault::SourceCut => Reason::RequestBodyCut,
+            PumpFault::Source(_) => Reason::ClientReset,
+            PumpFault::Sink(_) => Reason::UpstreamReset,
+        }
+    }
+
+    /// What it means on the way from the origin to the client.
+    pub fn of_download(&self) -> Reason {
+        match self {
+            PumpFault::Malformed => Reason::BadResponseBody,
+            PumpFault::SourceCut | PumpFault::Source(_) => Reason::ResponseCut,
+            PumpFault::Sink(_) => Reason::ClientReset,
+        }
+    }
 }
 
 /// Which side a pump waits for.

@@ -10,6 +10,7 @@ use super::ahead::{WhenFull, read_ahead};
 use super::floor::RateFloor;
 use super::pump::{Ends, Pump, PumpFault, ReadAhead, WaitsFor};
 use super::services::Services;
+use super::stall::Stall;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::http::body::BodyFormat;
@@ -38,6 +39,8 @@ pub struct Transfer<'a> {
     interim: u8,
     heard: bool,
     floor: RateFloor,
+    upstream_stall: Stall,
+    client_stall: Stall,
     /// Bytes that moved on either socket.
     moved: u64,
     /// Of them, what the live row was told: read from the client, written to it.
@@ -92,6 +95,8 @@ impl<'a> Transfer<'a> {
             interim: 0,
             heard: false,
             floor: RateFloor::default(),
+            upstream_stall: Stall::default(),
+            client_stall: Stall::default(),
             moved: 0,
             told: (0, 0),
             active: began,
@@ -184,7 +189,7 @@ impl<'a> Transfer<'a> {
                 self.sent_at = self.active;
                 Ok(())
             }
-            Poll::Ready(Err(fault)) => Err(TransferFault::Failed(upload_reason(&fault))),
+            Poll::Ready(Err(fault)) => Err(TransferFault::Failed(fault.of_upload())),
         }
     }
 
@@ -258,7 +263,7 @@ impl<'a> Transfer<'a> {
         let used = self
             .download
             .feed(body, self.client, self.services, cx)
-            .map_err(|fault| TransferFault::Failed(download_reason(&fault)))?;
+            .map_err(|fault| TransferFault::Failed(fault.of_download()))?;
         self.surplus.extend_from_slice(&body[used..]);
         Ok(())
     }
@@ -282,7 +287,7 @@ impl<'a> Transfer<'a> {
         match self.download.poll(ends, self.services, cx) {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
-            Poll::Ready(Err(fault)) => Err(TransferFault::Failed(download_reason(&fault))),
+            Poll::Ready(Err(fault)) => Err(TransferFault::Failed(fault.of_download())),
         }
     }
 
@@ -301,7 +306,7 @@ impl<'a> Transfer<'a> {
 
     fn poll_body(&mut self, ahead: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
         let ends = Ends { source: self.upstream, ahead: &mut self.surplus, sink: self.client };
-        let down = self.download.poll(ends, self.services, cx).map_err(|fault| download_reason(&fault))?;
+        let down = self.download.poll(ends, self.services, cx).map_err(|fault| fault.of_download())?;
         if down.is_ready() {
             self.note_moved();
             return Poll::Ready(Ok(()));
@@ -310,34 +315,33 @@ impl<'a> Transfer<'a> {
             TransferFault::Failed(reason) | TransferFault::Unanswered(reason) => reason,
         })?;
         self.note_moved();
-        match self.download.waits_for() {
-            WaitsFor::Sink => self.waits_for_client(),
-            WaitsFor::Source => {
-                self.tether.waits(Phase::ResponseBody, self.active + self.services.timeouts.stream_idle);
-            }
+        if self.download.waits_for() == WaitsFor::Sink {
+            self.waits_for_client();
+        } else {
+            self.client_stall.clear();
+            self.tether.waits(Phase::ResponseBody, self.active + self.services.timeouts.stream_idle);
         }
         Poll::Pending
     }
 
-    fn waits_for_client(&self) {
-        self.tether.waits(Phase::ClientWrite, self.active + self.services.timeouts.client_write);
+    fn waits_for_client(&mut self) {
+        let since = self.client_stall.since(self.download.sent, self.active);
+        self.tether.waits(Phase::ClientWrite, since + self.services.timeouts.client_write);
     }
 
     fn waits_for_upload(&mut self, request: &Request) {
-        let window = self.services.timeouts.body_window;
-        match self.upload.waits_for() {
-            WaitsFor::Sink => {
-                self.floor.pause();
-                self.tether.waits(Phase::RequestBody, self.active + self.services.timeouts.upstream_write);
-            }
-            WaitsFor::Source if self.upload.received == 0 && request.expects_continue => {
-                self.tether.waits(Phase::ContinueWait, self.active + self.services.timeouts.response_head);
-            }
-            WaitsFor::Source => {
-                let window_ends = self.floor.window(self.active, self.upload.received, window);
-                self.tether.waits(Phase::RequestBody, window_ends);
-            }
+        let timeouts = &self.services.timeouts;
+        if self.upload.waits_for() == WaitsFor::Sink {
+            self.floor.pause();
+            let since = self.upstream_stall.since(self.upload.sent, self.active);
+            return self.tether.waits(Phase::RequestBody, since + timeouts.upstream_write);
         }
+        self.upstream_stall.clear();
+        if self.upload.received == 0 && request.expects_continue {
+            return self.tether.waits(Phase::ContinueWait, self.active + timeouts.response_head);
+        }
+        let window_ends = self.floor.window(self.active, self.upload.received, timeouts.body_window);
+        self.tether.waits(Phase::RequestBody, window_ends);
     }
 
     /// A wait ran out before the response came: which one, and is it an end?
@@ -370,23 +374,6 @@ impl<'a> Transfer<'a> {
         self.tether.row().moved(self.active.into_std(), from_client, to_client);
         self.services.counters.bytes_from_clients.add(from_client);
         self.services.counters.bytes_to_clients.add(to_client);
-    }
-}
-
-fn upload_reason(fault: &PumpFault) -> Reason {
-    match fault {
-        PumpFault::Malformed => Reason::BadRequestBody,
-        PumpFault::SourceCut => Reason::RequestBodyCut,
-        PumpFault::Source(_) => Reason::ClientReset,
-        PumpFault::Sink(_) => Reason::UpstreamReset,
-    }
-}
-
-fn download_reason(fault: &PumpFault) -> Reason {
-    match fault {
-        PumpFault::Malformed => Reason::BadResponseBody,
-        PumpFault::SourceCut | PumpFault::Source(_) => Reason::ResponseCut,
-        PumpFault::Sink(_) => Reason::ClientReset,
     }
 }
 

@@ -40,6 +40,8 @@ struct Tunnel<'a> {
     /// Bytes of the origin read with the head of its switch.
     surplus: Vec<u8>,
     active: Instant,
+    /// One direction has ended, and the other is waited for.
+    half_closed: bool,
     told: (u64, u64),
 }
 
@@ -59,6 +61,7 @@ pub async fn run(session: &mut Session<'_>, socket: UpstreamSocket, surplus: Vec
         early: std::mem::take(&mut session.ahead),
         surplus,
         active: Instant::now(),
+        half_closed: false,
         told,
     };
     let reason = tunnel.run().await;
@@ -78,7 +81,7 @@ impl Tunnel<'_> {
         let mut upstream_reset = pin!(reset(self.upstream));
         match tether.until(|cx| self.poll(upstream_reset.as_mut(), cx)).await {
             Ok(reason) => reason,
-            Err(_) if self.is_half_closed() => Reason::TunnelHalfClose,
+            Err(_) if self.half_closed => Reason::TunnelHalfClose,
             Err(_) => Reason::TunnelIdle,
         }
     }
@@ -96,17 +99,18 @@ impl Tunnel<'_> {
             return Poll::Ready(reason_of(&fault, Reason::TunnelUpstreamReset, Reason::ClientReset));
         }
         self.note_moved();
+        let ended = self.up.closed || self.down.closed;
+        if ended && !std::mem::replace(&mut self.half_closed, ended) {
+            // The wait for the other half begins now, however long the tunnel was silent before.
+            self.active = Instant::now();
+        }
         if self.up.closed && self.down.closed {
             return Poll::Ready(Reason::Done);
         }
         let timeouts = &self.services.timeouts;
-        let limit = if self.is_half_closed() { timeouts.half_close_tunnel } else { timeouts.stream_idle };
+        let limit = if self.half_closed { timeouts.half_close_tunnel } else { timeouts.stream_idle };
         self.tether.waits(Phase::Tunnel, self.active + limit);
         Poll::Pending
-    }
-
-    fn is_half_closed(&self) -> bool {
-        self.up.closed || self.down.closed
     }
 
     fn note_moved(&mut self) {

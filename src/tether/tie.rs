@@ -75,11 +75,6 @@ impl Tether {
         self.on_fin.set(on_fin);
     }
 
-    /// Whether the client has sent FIN and is still being served.
-    pub fn is_half_closed(&self) -> bool {
-        self.half_close_ends.get().is_some()
-    }
-
     /// Says what the work waits for, and until when. Called by every wait; the last call holds.
     pub fn waits(&self, phase: Phase, deadline: Instant) {
         self.row.set_phase(phase);

@@ -1,0 +1,20 @@
+//! All integration tests in one binary: a whole proxy on real sockets, with clients and origins that misbehave.
+
+mod support;
+
+mod cancel;
+mod expect;
+mod framing;
+mod guard;
+mod half_close;
+mod house;
+mod keep_alive;
+mod load;
+mod observe;
+mod oracle;
+mod responses;
+mod shutdown;
+mod splice;
+mod timeouts;
+mod tunnel;
+mod upgrade;

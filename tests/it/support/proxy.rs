@@ -1,0 +1,126 @@
+//! A whole proxy in this process, on ports of its own, allowed to reach loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tether::app::App;
+use tether::config::settings::Settings;
+use tether::listen::settings::{FinPolicy, ForwardSettings};
+use tether::observe::access_log::{AccessSink, LogSettings};
+use tether::observe::live::StreamView;
+use tether::policy::destination::PortSet;
+
+use super::tally::Tally;
+
+/// How long anything that should happen may take before a test gives up: generous, the machine may be busy.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// A running proxy; dropping it stops it.
+pub struct Proxy {
+    app: App,
+}
+
+/// Settings for tests: two workers, any port of loopback, no access log.
+pub fn settings() -> Settings {
+    let any = "127.0.0.1:0".parse().expect("address");
+    let mut settings = Settings { workers: 2, ..Settings::default() };
+    settings.admin.bind = any;
+    settings.forward = vec![ForwardSettings { name: Arc::from("test"), bind: any, on_client_fin: FinPolicy::Cancel }];
+    settings.destinations.allow = vec!["127.0.0.0/8".parse().expect("net")];
+    settings.destinations.connect_ports = PortSet::Any;
+    settings.log = LogSettings { access: AccessSink::Off, ..LogSettings::default() };
+    settings
+}
+
+impl Proxy {
+    /// Starts with [`settings`].
+    pub fn start() -> Proxy {
+        Proxy::with(|_| {})
+    }
+
+    /// Starts with [`settings`] after `change`.
+    pub fn with(change: impl FnOnce(&mut Settings)) -> Proxy {
+        let mut settings = settings();
+        change(&mut settings);
+        Proxy { app: App::start(settings).expect("the proxy starts") }
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.app.forward_addresses()[0]
+    }
+
+    /// Where the admin port is.
+    pub fn admin(&self) -> SocketAddr {
+        self.app.admin_address()
+    }
+
+    /// The proxy itself.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// What it counts.
+    pub fn tally(&self) -> Tally {
+        Tally { counters: self.app.counters().to_vec(), live: self.app.live().to_vec() }
+    }
+
+    /// Every row of the live table.
+    pub fn streams(&self) -> Vec<StreamView> {
+        self.app.live().iter().flat_map(|table| table.snapshot()).collect()
+    }
+
+    /// Client connections, exchanges, upstream connections and pipes in use at this moment.
+    pub fn open(&self) -> Open {
+        let sum = |count: fn(&tether::observe::counters::WorkerCounters) -> u64| {
+            self.app.counters().iter().map(|worker| count(worker)).sum()
+        };
+        Open {
+            clients: sum(|worker| worker.client_connections.get()),
+            exchanges: sum(|worker| worker.in_flight.get()),
+            upstreams: sum(|worker| worker.upstream_open.get()),
+            pipes: sum(|worker| worker.pipes_in_use.get()),
+            rows: self.app.live().iter().map(|table| table.len() as u64).sum(),
+        }
+    }
+
+    /// Waits until nothing is open any more.
+    ///
+    /// # Panics
+    /// When something is still open after [`SOON`].
+    pub fn wait_until_empty(&self) {
+        let began = Instant::now();
+        while self.open() != Open::default() {
+            assert!(began.elapsed() < SOON, "left open: {:?} {:?}", self.open(), self.streams());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until `holds` of what is open.
+    ///
+    /// # Panics
+    /// When it does not hold after [`SOON`].
+    pub fn wait_until(&self, what: &str, holds: impl Fn(&Proxy) -> bool) {
+        let began = Instant::now();
+        while !holds(self) {
+            assert!(began.elapsed() < SOON, "not {what}: {:?} {:?}", self.open(), self.streams());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// What a proxy holds; all 0 when nobody is connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Client connections.
+    pub clients: u64,
+    /// Exchanges under way.
+    pub exchanges: u64,
+    /// Upstream connections.
+    pub upstreams: u64,
+    /// Splice pipes.
+    pub pipes: u64,
+    /// Rows of the live table.
+    pub rows: u64,
+}

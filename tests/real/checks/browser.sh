@@ -1,0 +1,37 @@
+# Chromium with the proxy as its only way out: a page with 20 parts, an event stream and a WebSocket, in HTTP and HTTPS.
+# shellcheck shell=bash
+
+# Loads a page of the origin; what it has become is printed, a picture of it goes to page.png.
+browse() { # URL
+    needs chromium
+    timeout 90 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+        --disable-component-update --disable-sync --disable-dev-shm-usage --user-data-dir="$WORK/profile" \
+        --proxy-server="http://$PROXY" --proxy-bypass-list='<-loopback>' --ignore-certificate-errors \
+        --virtual-time-budget=20000 --screenshot="$WORK/page.png" --dump-dom "$1" 2>chromium.err
+}
+
+load_page() { # SCHEME
+    browse "$1://origin.example:${ORIGIN##*:}/page" >dom.html
+    grep -o '<p id="result">[^<]*' dom.html >result || fail "no result: $(head -c 300 dom.html)"
+    equal "the page" '<p id="result">parts=20 events=3 echoes=5' "$(cat result)"
+    equal "what it told the origin" 'parts=20 events=3 echoes=5' "$(cat report)"
+    # A picture of nothing is smaller.
+    (($(stat -c %s page.png) > 2000)) || fail "the picture is empty"
+    nothing_left
+}
+
+check_browser_http() {
+    needs chromium
+    start_origin && start_tether
+    load_page http
+    wait_for "every part came through the proxy" logged 20 '"url":"[^"]*/part/'
+}
+
+check_browser_https() {
+    needs chromium && needs openssl
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=origin.example \
+        -addext subjectAltName=DNS:origin.example -keyout key.pem -out cert.pem 2>openssl.err
+    start_origin --tls && start_tether
+    load_page https
+    wait_for "a tunnel was asked for" grep -q '"method":"CONNECT"' access.log
+}
