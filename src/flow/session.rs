@@ -244,14 +244,17 @@ impl Session<'_> {
         if head.capacity() == 0 {
             *head = self.services.buffers.take();
         }
-        // One empty line between requests is forgiven (RFC 9112 section 2.2).
-        let input = input.strip_prefix(b"\r\n").unwrap_or(input);
-        let read = read_request(input, self.recent.as_ref(), &self.services.pseudonym, head);
+        // One empty line between requests is forgiven (RFC 9112 section 2.2); alone it begins none.
+        let line = input.strip_prefix(b"\r\n").unwrap_or(input);
+        if line.is_empty() {
+            self.began = None;
+        }
+        let read = read_request(line, self.recent.as_ref(), &self.services.pseudonym, head);
         let (length, request) = match read {
             Ok(Some(read)) => {
                 let method = (read.request.method, read.method);
                 self.ledger.begin(began.into_std(), method, read.target, read.length);
-                (read.length, Some(read.request))
+                (input.len() - line.len() + read.length, Some(read.request))
             }
             Ok(None) => (0, None),
             Err(reason) => {

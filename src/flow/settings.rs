@@ -25,7 +25,8 @@ pub struct Timeouts {
     pub stream_idle: Duration,
     /// The origin takes nothing of a request body (`upstream_write`).
     pub upstream_write: Duration,
-    /// The client takes nothing of what we hold for it (`client_write`).
+    /// The client takes nothing of what we hold for it, as seen by what the kernel takes from us (`client_write`). It must
+    /// be longer than a slow client needs for a third of a send buffer.
     pub client_write: Duration,
     /// A half-closed client waits for its answer where `on_client_fin = "finish"` (`half_close_http`).
     pub half_close_http: Duration,

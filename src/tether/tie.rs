@@ -38,6 +38,7 @@ pub struct Tether {
     on_fin: Cell<OnFin>,
     deadline: Cell<Instant>,
     expired: Cell<bool>,
+    fin_seen: Cell<bool>,
     /// When a client that sent FIN must have its answer.
     half_close_ends: Cell<Option<Instant>>,
 }
@@ -61,6 +62,7 @@ impl Tether {
             on_fin: Cell::new(on_fin),
             deadline: Cell::new(far_away()),
             expired: Cell::new(false),
+            fin_seen: Cell::new(false),
             half_close_ends: Cell::new(None),
         }
     }
@@ -104,16 +106,25 @@ impl Tether {
 
     /// Resolves with the reason when the client is gone for good.
     async fn client_gone(&self, client: &TcpStream) -> Reason {
-        if hung_up(client).await == Hangup::Reset {
-            return Reason::ClientReset;
+        if hung_up(client).await == Hangup::Fin {
+            self.fin_seen.set(true);
+            reset(client).await;
         }
-        match self.on_fin.get() {
-            OnFin::Cancel => return Reason::ClientFin,
-            OnFin::FinishWithin(limit) => self.half_close_ends.set(Some(Instant::now() + limit)),
-            OnFin::LeaveToWork => {}
-        }
-        reset(client).await;
         Reason::ClientReset
+    }
+
+    /// What a FIN that was seen means by now: its meaning may change after it came.
+    fn judge_fin(&self) -> Option<Reason> {
+        match self.on_fin.get() {
+            _ if !self.fin_seen.get() => None,
+            OnFin::Cancel => Some(Reason::ClientFin),
+            OnFin::FinishWithin(limit) => {
+                let ends = self.half_close_ends.get().unwrap_or_else(|| Instant::now() + limit);
+                self.half_close_ends.set(Some(ends));
+                None
+            }
+            OnFin::LeaveToWork => None,
+        }
     }
 }
 
@@ -135,10 +146,16 @@ pub async fn tied<W: Future>(
             return Poll::Ready(Err(reason));
         }
         loop {
+            if let Some(reason) = tether.judge_fin() {
+                return Poll::Ready(Err(reason));
+            }
             if let Some(work) = work.as_mut().as_pin_mut()
                 && let Poll::Ready(output) = work.poll(cx)
             {
                 return Poll::Ready(Ok(output));
+            }
+            if let Some(reason) = tether.judge_fin() {
+                return Poll::Ready(Err(reason));
             }
             match poll_clock(clock.as_mut(), tether, cx) {
                 Poll::Pending => return Poll::Pending,

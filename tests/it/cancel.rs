@@ -343,7 +343,7 @@ fn in_a_tunnel_that_moves_nothing_any_more() {
     let (mut client, mut served) = tunnel(&proxy, &origin);
     // Neither end reads: both directions are stuck when the client resets.
     let still = || proxy.streams()[0].idle > Duration::from_millis(200);
-    let mut fill = |wire: &mut Wire| until("full", || wire.send_until_full(&[b'x'; 64 * 1024]) == 0 && still());
+    let fill = |wire: &mut Wire| until("full", || wire.send_until_full(&[b'x'; 64 * 1024]) == 0 && still());
     fill(&mut client);
     fill(&mut served);
     client.reset();

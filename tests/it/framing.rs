@@ -4,7 +4,7 @@ mod bodies;
 
 use crate::support::answer::{answer, try_answer};
 use crate::support::client::asking;
-use crate::support::kernel::tcp_sockets;
+use crate::support::kernel::unread_by_the_peer_of;
 use crate::support::proxy::Proxy;
 use crate::support::script::{Scripted, ok};
 use crate::support::wire::{How, Wire};
@@ -175,10 +175,7 @@ fn a_second_empty_line_is_refused_however_it_comes() {
         for piece in pieces {
             // The refusal may come before the last piece is out.
             let _ = client.try_send(piece);
-            let (client, proxy) = (client.local().port(), stage.proxy.address().port());
-            stage.proxy.wait_until("read", |_| {
-                !tcp_sockets().iter().any(|one| (one.local, one.remote) == (proxy, client) && one.unread > 0)
-            });
+            stage.proxy.wait_until("read", |_| unread_by_the_peer_of(&client) == 0);
         }
         let refusal = try_answer(&mut client).unwrap_or_else(|none| panic!("{name}: {none:?}"));
         assert_eq!(refusal.status, 400, "{name}: {refusal:?}");

@@ -113,3 +113,17 @@ async fn a_reset_cancels_whatever_a_fin_means() {
         assert_eq!(cancelled.reason, Reason::ClientReset, "{on_fin:?}");
     }
 }
+
+#[tokio::test]
+async fn a_fin_that_was_left_to_the_work_is_not_forgotten() {
+    let (peer, client, tether) = client_and_tether(OnFin::LeaveToWork).await;
+    drop(peer);
+    let work = async {
+        assert_eq!(hung_up(&client).await, Hangup::Fin);
+        tokio::task::yield_now().await;
+        tether.set_on_fin(OnFin::Cancel);
+        pending::<()>().await;
+    };
+    let cancelled = tied(&client, &tether, pin!(Some(work))).await.expect_err("the client left");
+    assert_eq!(cancelled.reason, Reason::ClientFin);
+}

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tether::base::phase::Phase;
 
@@ -168,7 +169,12 @@ fn linger_a_while(deed: Deed, client: &mut Wire, random: &mut Random) {
         (_, 0) => {}
         (Deed::Drip | Deed::KeepAlive | Deed::Tunnel, 1) => drop(client.head()),
         (Deed::Flood, 1) => drop(client.exactly(random.size(1024 * 1024))),
-        _ => (0..random.below(400)).for_each(|_| std::thread::yield_now()),
+        _ => {
+            let (began, stays) = (Instant::now(), Duration::from_micros(random.size(2_000) as u64));
+            while began.elapsed() < stays {
+                std::thread::yield_now();
+            }
+        }
     }
 }
 
@@ -192,7 +198,7 @@ fn most_orphans(tally: &Tally, done: &AtomicBool) -> u64 {
     let mut most = 0;
     while !done.load(Ordering::SeqCst) {
         most = most.max(tally.orphans());
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     most
 }

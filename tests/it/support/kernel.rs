@@ -5,21 +5,21 @@ use std::net::SocketAddr;
 use super::wire::Wire;
 
 /// A TCP socket of this network namespace.
-struct TcpLine {
+pub struct TcpLine {
     /// Port of its own end.
-    local: u16,
+    pub local: u16,
     /// Port of the other end.
-    remote: u16,
+    pub remote: u16,
     /// Whether it waits for the answer to its SYN.
-    connecting: bool,
+    pub connecting: bool,
     /// Bytes sent or to be sent that the other end has not confirmed.
-    unsent: u64,
+    pub unsent: u64,
     /// Bytes that nobody has read.
-    unread: u64,
+    pub unread: u64,
 }
 
 /// Every TCP socket over IPv4.
-fn tcp_sockets() -> Vec<TcpLine> {
+pub fn tcp_sockets() -> Vec<TcpLine> {
     let table = std::fs::read_to_string("/proc/self/net/tcp").expect("the kernel's table of sockets");
     table.lines().skip(1).map(line).collect()
 }
@@ -35,6 +35,17 @@ pub fn taken_by_the_kernel(served: &Wire) -> u64 {
     let queues = tcp_sockets().into_iter().map(|socket| match (socket.local, socket.remote) {
         (local, remote) if (local, remote) == (own, other) => socket.unread,
         (local, remote) if (local, remote) == (other, own) => socket.unsent,
+        _ => 0,
+    });
+    queues.sum()
+}
+
+/// Bytes that `wire` sent and the program at its other end has not read.
+pub fn unread_by_the_peer_of(wire: &Wire) -> u64 {
+    let (own, other) = (wire.local().port(), wire.peer().port());
+    let queues = tcp_sockets().into_iter().map(|socket| match (socket.local, socket.remote) {
+        (local, remote) if (local, remote) == (other, own) => socket.unread,
+        (local, remote) if (local, remote) == (own, other) => socket.unsent,
         _ => 0,
     });
     queues.sum()
