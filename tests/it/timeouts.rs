@@ -74,13 +74,13 @@ fn a_body_below_the_floor() {
 
 #[test]
 fn a_body_that_keeps_the_floor_is_not_cut() {
-    let proxy = with(|timeouts| (timeouts.body_window, timeouts.body_floor) = (LIMIT, 1_000));
+    let proxy = with(|timeouts| (timeouts.body_window, timeouts.body_floor) = (2 * LIMIT, 1_000));
     let origin = Origin::bind();
     let mut client = asking(&proxy, post(&origin, 90_000));
     let mut served = origin.accept();
     served.head();
     let (began, mut sent) = (Instant::now(), 0);
-    while began.elapsed() < 4 * LIMIT {
+    while began.elapsed() < 7 * LIMIT {
         client.send([b'u'; 1_000]);
         sent += 1_000;
         assert_eq!(served.exactly(1_000), [b'u'; 1_000]);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tether::app::App;
 use tether::config::settings::Settings;
@@ -68,45 +68,22 @@ impl Proxy {
 
     /// Every row of the live table.
     pub fn streams(&self) -> Vec<StreamView> {
-        self.app.live().iter().flat_map(|table| table.snapshot()).collect()
+        self.tally().streams()
     }
 
-    /// Client connections, exchanges, upstream connections and pipes in use at this moment.
+    /// What is open at this moment.
     pub fn open(&self) -> Open {
-        let sum = |count: fn(&tether::observe::counters::WorkerCounters) -> u64| {
-            self.app.counters().iter().map(|worker| count(worker)).sum()
-        };
-        Open {
-            clients: sum(|worker| worker.client_connections.get()),
-            exchanges: sum(|worker| worker.in_flight.get()),
-            upstreams: sum(|worker| worker.upstream_open.get()),
-            pipes: sum(|worker| worker.pipes_in_use.get()),
-            rows: self.app.live().iter().map(|table| table.len() as u64).sum(),
-        }
+        self.tally().open()
     }
 
-    /// Waits until nothing is open any more.
-    ///
-    /// # Panics
-    /// When something is still open after [`SOON`].
+    /// Waits until nothing is open any more; panics when something still is after [`SOON`].
     pub fn wait_until_empty(&self) {
-        let began = Instant::now();
-        while self.open() != Open::default() {
-            assert!(began.elapsed() < SOON, "left open: {:?} {:?}", self.open(), self.streams());
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.tally().wait_until_empty();
     }
 
-    /// Waits until `holds` of what is open.
-    ///
-    /// # Panics
-    /// When it does not hold after [`SOON`].
+    /// Waits until `holds`; panics when it does not after [`SOON`].
     pub fn wait_until(&self, what: &str, holds: impl Fn(&Proxy) -> bool) {
-        let began = Instant::now();
-        while !holds(self) {
-            assert!(began.elapsed() < SOON, "not {what}: {:?} {:?}", self.open(), self.streams());
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        self.tally().wait_until(what, |_| holds(self));
     }
 }
 
