@@ -1,6 +1,6 @@
 //! The configuration: the file as written, the settings as used, and every error in one go with line and caret.
 //!
-//! Text becomes a [`shape`] (what is written), the shape becomes checked [`settings`] (what the program uses). Nothing
+//! Text becomes a `shape` (what is written), the shape becomes checked [`settings`] (what the program uses). Nothing
 //! behind this module looks at a configuration value and wonders whether it is valid.
 
 use std::fs::File;
