@@ -21,7 +21,7 @@ start_nginx() {
     ORIGIN=127.0.0.1:$(free_port)
     cat >nginx.conf <<CONF
 daemon off;
-worker_processes 2;
+master_process off;
 $( ((EUID == 0)) && echo "user root;")
 pid $WORK/nginx/pid;
 error_log $WORK/nginx/error.log warn;

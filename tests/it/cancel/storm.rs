@@ -1,5 +1,6 @@
 //! Ten thousand clients that leave at random: afterwards the process holds what it held before.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use crate::support::wire::Wire;
 
 const CANCELS: usize = 10_000;
 const CLIENTS: usize = 8;
+/// A worker that hundreds of threads keep from its core may be late to close; what is left behind is never closed.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
 /// The proxy and the origins.
 struct World {
@@ -111,14 +114,16 @@ impl World {
             hole: self.hole.address(),
         };
         std::thread::scope(|scope| {
-            let watch = scope.spawn(|| most_orphans(&tally, &done));
+            let watch = scope.spawn(|| oldest_orphan(&tally, &done));
             let clients: Vec<_> = (0..CLIENTS as u64)
                 .map(|client| scope.spawn(move || places.cancel(CANCELS / CLIENTS, Random::seeded(client))))
                 .collect();
             let fallen = clients.into_iter().filter_map(|client| client.join().err()).count();
             done.store(true, Ordering::SeqCst);
             assert_eq!(fallen, 0, "clients that could not do what they wanted");
-            assert_eq!(watch.join().expect("the watch"), 0, "orphans");
+            let oldest = watch.join().expect("the watch");
+            println!("an orphan was seen for {oldest:?}");
+            assert!(oldest < LEFT_BEHIND, "{oldest:?}");
         });
     }
 }
@@ -193,14 +198,18 @@ fn leave(way: Leaving, mut client: Wire, random: &mut Random) {
     }
 }
 
-/// The most orphans seen at any moment.
-fn most_orphans(tally: &Tally, done: &AtomicBool) -> u64 {
-    let mut most = 0;
+/// How long any orphan was seen, from its first sight to its last.
+fn oldest_orphan(tally: &Tally, done: &AtomicBool) -> Duration {
+    let mut first_seen = HashMap::new();
+    let mut oldest = Duration::ZERO;
     while !done.load(Ordering::SeqCst) {
-        most = most.max(tally.orphans());
+        for row in tally.streams().into_iter().filter(|row| row.orphaned) {
+            let first = *first_seen.entry(row.id).or_insert_with(Instant::now);
+            oldest = oldest.max(first.elapsed());
+        }
         std::thread::park_timeout(Duration::from_millis(1));
     }
-    most
+    oldest
 }
 
 fn serve_http(mut served: Wire) {

@@ -58,7 +58,6 @@ check_aborted_long_poll() {
     "${VIA[@]}" "http://$ORIGIN/silent" >body &
     local client=$!
     wait_for "the origin was asked" test -e silent.asked
-    disown "$client"
     kill -KILL "$client"
     wait_for "the origin saw its connection close" test -e silent.closed
     nothing_left

@@ -113,6 +113,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.note("report", query["text"])
         self.send(200, b"thank you\n")
 
+    def get_until_told(self, query, rest):
+        deadline = time.monotonic() + 60
+        while not (self.server.directory / "report").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.send(200, b"told\n")
+
     def get_ws(self, query, rest):
         self.send_response(101)
         self.send_header("Connection", "Upgrade")
