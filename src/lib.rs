@@ -7,7 +7,7 @@
 //! | [`base`] | nouns: authority, phase, reason |
 //! | [`http`], [`policy`] | the HTTP/1 engine and the decisions; pure |
 //! | [`observe`], [`net`] | counters, live table, log; sockets, pipes, names |
-//! | [`tether`], [`upstream`] | the tie to the client; connections to origins |
+//! | [`tether`], [`upstream`], [`limits`] | the tie to the client; connections to origins; how much at once |
 //! | [`flow`] | the order of things: session, exchange, tunnel |
 //! | [`listen`], [`admin`], [`config`] | ports, the admin API, settings |
 //! | [`worker`], [`app`], [`cli`] | threads, the whole, the command line |
@@ -22,6 +22,7 @@ pub mod cli;
 pub mod config;
 pub mod flow;
 pub mod http;
+pub mod limits;
 pub mod listen;
 pub mod net;
 pub mod observe;

@@ -1,3 +1,5 @@
 //! Who may do what, decided from data. Pure.
 
 pub mod destination;
+pub mod half_close;
+pub mod pattern;

@@ -2,4 +2,5 @@
 
 pub mod dial;
 pub mod kept;
+pub mod settings;
 pub mod socket;

@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::settings::Settings;
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
-use crate::listen::settings::{FinPolicy, ForwardSettings};
+use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::LogSettings;
 use crate::policy::destination::DestinationSettings;
+use crate::policy::half_close::{FinPolicy, HalfClose};
 
 /// Most workers that may be asked for; more than any machine this runs on has processors.
 pub(super) const MOST_WORKERS: usize = 1024;
@@ -30,7 +31,8 @@ impl Default for Settings {
 }
 
 fn default_forward() -> ForwardSettings {
-    ForwardSettings { name: "default".into(), bind: loopback(3128), on_client_fin: FinPolicy::default() }
+    let half_close = HalfClose { on_client_fin: Some(FinPolicy::Cancel), ..HalfClose::default() };
+    ForwardSettings { name: "default".into(), bind: loopback(3128), half_close }
 }
 
 fn loopback(port: u16) -> SocketAddr {

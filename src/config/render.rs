@@ -48,7 +48,7 @@ fn forward(port: &ForwardSettings) -> ForwardShape {
     ForwardShape {
         name: text(&port.name),
         bind: text(port.bind),
-        on_client_fin: word(FIN_POLICIES, &port.on_client_fin),
+        on_client_fin: word(FIN_POLICIES, &port.half_close.on_client_fin.unwrap_or_default()),
     }
 }
 

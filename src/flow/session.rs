@@ -19,9 +19,9 @@ use crate::base::reason::Reason;
 use crate::http::method::Method;
 use crate::http::request::{Request, read_request};
 use crate::http::target::Target;
-use crate::listen::settings::{FinPolicy, ForwardSettings};
 use crate::net::socket::poll_recv;
 use crate::observe::live::Row;
+use crate::policy::half_close::{FinPolicy, HalfClose};
 use crate::tether::tie::{Expired, OnFin, Tether, tied};
 use crate::upstream::kept::Kept;
 
@@ -96,7 +96,7 @@ impl Drop for ClientRow {
 pub fn serve(
     client: TcpStream,
     row: Arc<Row>,
-    listener: Arc<ForwardSettings>,
+    half_close: HalfClose,
     services: Rc<Services>,
 ) -> impl Future<Output = ()> {
     services.counters.client_connections.add(1);
@@ -104,9 +104,9 @@ pub fn serve(
     async move {
         let services = &*guard.services;
         let _entered = services.drain.enter(poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
-        let on_fin = match listener.on_client_fin {
+        let on_fin = match half_close.on_client_fin.unwrap_or_default() {
             FinPolicy::Cancel => OnFin::Cancel,
-            FinPolicy::Finish => OnFin::FinishWithin(services.timeouts.half_close_http),
+            FinPolicy::Finish => OnFin::FinishWithin(half_close.limit_or(services.timeouts.half_close_http)),
         };
         let tether = Tether::new(guard.row.clone(), on_fin);
         let ledger = Ledger::new(services, &guard.client, &guard.row);

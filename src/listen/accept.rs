@@ -111,7 +111,7 @@ impl Acceptor {
         let id = self.workers.next_id.fetch_add(1, Ordering::Relaxed);
         let row = services.live.insert(id, peer, listener.name.clone(), &services.nothing);
         // The worker's runtime owns the task; it ends with its client, or with the worker.
-        drop(tokio::task::spawn_local(serve(stream, row, listener, services.clone())));
+        drop(tokio::task::spawn_local(serve(stream, row, listener.half_close, services.clone())));
     }
 
     async fn survive(&self, fault: &io::Error) {

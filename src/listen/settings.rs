@@ -3,15 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// What a client's FIN means while its answer is under way. RST always cancels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FinPolicy {
-    /// The client is gone: cancel everything done for it.
-    #[default]
-    Cancel,
-    /// The client only stopped sending: it gets its answer, within the half-close limit.
-    Finish,
-}
+use crate::policy::half_close::HalfClose;
 
 /// One `[[forward]]` section.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +12,6 @@ pub struct ForwardSettings {
     pub name: Arc<str>,
     /// Where it listens.
     pub bind: SocketAddr,
-    /// What a client's FIN means.
-    pub on_client_fin: FinPolicy,
+    /// What FINs mean, and how long a half-closed connection may last.
+    pub half_close: HalfClose,
 }

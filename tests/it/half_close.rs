@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tether::base::phase::Phase;
 use tether::base::reason::Reason;
-use tether::listen::settings::FinPolicy;
+use tether::policy::half_close::FinPolicy;
 
 use crate::support::client::{asking, get};
 use crate::support::origin::Origin;
@@ -14,7 +14,7 @@ use crate::support::wire::How;
 /// A proxy that finishes what a half-closed client asked for, if that takes no longer than `limit`.
 fn finishing_within(limit: Duration) -> Proxy {
     Proxy::with(|settings| {
-        settings.forward[0].on_client_fin = FinPolicy::Finish;
+        settings.forward[0].half_close.on_client_fin = Some(FinPolicy::Finish);
         settings.timeouts.half_close_http = limit;
     })
 }

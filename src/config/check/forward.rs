@@ -11,7 +11,8 @@ use crate::config::problem::{Place, Problem, Problems};
 use crate::config::read::{Completeness, Draft};
 use crate::config::shape::{ForwardShape, Section};
 use crate::config::value;
-use crate::listen::settings::{FinPolicy, ForwardSettings};
+use crate::listen::settings::ForwardSettings;
+use crate::policy::half_close::{FinPolicy, HalfClose};
 
 /// `on_client_fin`.
 pub(in crate::config) const FIN_POLICIES: Words<FinPolicy> =
@@ -76,7 +77,7 @@ fn read(shape: &ForwardShape, default: &ForwardSettings, problems: &mut Problems
     let settings = ForwardSettings {
         name: name.unwrap_or_else(|| default.name.clone()),
         bind: bind.unwrap_or(unknown),
-        on_client_fin: fin.unwrap_or(default.on_client_fin),
+        half_close: HalfClose { on_client_fin: fin.or(default.half_close.on_client_fin), ..default.half_close },
     };
     Port { settings, place }
 }

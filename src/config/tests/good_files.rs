@@ -8,10 +8,10 @@ use super::good;
 use crate::config::settings::Settings;
 use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, render};
-use crate::listen::settings::FinPolicy;
 use crate::net::resolver::settings::ResolverKind;
 use crate::observe::access_log::{AccessFormat, AccessSink};
 use crate::policy::destination::PortSet;
+use crate::policy::half_close::FinPolicy;
 
 #[test]
 fn the_default_file_is_the_default() {
@@ -61,11 +61,14 @@ fn every_value_arrives() {
     );
     assert_eq!(settings.workers, 3);
     assert_eq!(settings.admin.bind.to_string(), "[::1]:9");
-    let ports: Vec<_> =
-        settings.forward.iter().map(|port| (&*port.name, port.bind.to_string(), port.on_client_fin)).collect();
+    let ports: Vec<_> = settings
+        .forward
+        .iter()
+        .map(|port| (&*port.name, port.bind.to_string(), port.half_close.on_client_fin))
+        .collect();
     let expected = [
-        ("office", "0.0.0.0:1".to_owned(), FinPolicy::Finish),
-        ("guests", "127.0.0.1:2".to_owned(), FinPolicy::Cancel),
+        ("office", "0.0.0.0:1".to_owned(), Some(FinPolicy::Finish)),
+        ("guests", "127.0.0.1:2".to_owned(), Some(FinPolicy::Cancel)),
     ];
     assert_eq!(ports, expected);
     assert_eq!(settings.destinations.allow, ["127.0.0.0/8".parse().expect("net")]);

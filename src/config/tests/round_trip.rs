@@ -12,10 +12,11 @@ use crate::admin::settings::AdminSettings;
 use crate::config::render;
 use crate::config::settings::Settings;
 use crate::flow::settings::Timeouts;
-use crate::listen::settings::{FinPolicy, ForwardSettings};
+use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
 use crate::observe::access_log::{AccessFormat, AccessSink, LogSettings};
 use crate::policy::destination::{DestinationSettings, PortSet};
+use crate::policy::half_close::{FinPolicy, HalfClose};
 
 #[test]
 fn defaults_come_back() {
@@ -83,7 +84,7 @@ fn forward() -> impl Strategy<Value = Vec<ForwardSettings>> {
             .map(|(n, (name, ip, on_client_fin))| ForwardSettings {
                 name: format!("{name}{n}").into(),
                 bind: SocketAddr::new(ip, 1000 + n as u16),
-                on_client_fin,
+                half_close: HalfClose { on_client_fin: Some(on_client_fin), ..HalfClose::default() },
             })
             .collect()
     })

@@ -62,8 +62,6 @@ pub const EXCEPTIONS: &[Exception] = &[
     exception("config", "listen::settings", Used::Today),
     // Pipes and the resolver count what they do, as every part does; counters know nobody above base and http.
     exception("net", "observe::counters", Used::Today),
-    // What a listener is set to is handed to the session it accepts; settings are plain values and use nothing.
-    exception("flow", "listen::settings", Used::Today),
 ];
 
 /// Longest file, in lines.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tether::app::App;
 use tether::config::settings::Settings;
-use tether::listen::settings::{FinPolicy, ForwardSettings};
+use tether::listen::settings::ForwardSettings;
 use tether::observe::access_log::{AccessSink, LogSettings};
 use tether::observe::live::StreamView;
 use tether::policy::destination::PortSet;
@@ -26,7 +26,7 @@ pub fn settings() -> Settings {
     let any = "127.0.0.1:0".parse().expect("address");
     let mut settings = Settings { workers: 2, ..Settings::default() };
     settings.admin.bind = any;
-    settings.forward = vec![ForwardSettings { name: Arc::from("test"), bind: any, on_client_fin: FinPolicy::Cancel }];
+    settings.forward = vec![ForwardSettings { name: Arc::from("test"), bind: any, half_close: Default::default() }];
     settings.destinations.allow = vec!["127.0.0.0/8".parse().expect("net")];
     settings.destinations.connect_ports = PortSet::Any;
     settings.log = LogSettings { access: AccessSink::Off, ..LogSettings::default() };
