@@ -1,9 +1,8 @@
 //! The floor of a proxy's CPU time: moves each connection's bytes to its origin and back, and does nothing else.
 
-// `relay ADDRESS:PORT`; the measurement is `benches/peers/run --only small`, the reason for it
-// docs/decisions/007-the-floor-of-small-requests.md. A request costs two recv and two send. Nothing is parsed but the
-// address in the first request of a connection, which must come in one piece and name an IP address; all later
-// requests go where the first one went.
+// `relay ADDRESS:PORT`, started by `benches/peers/run`; docs/decisions/007-the-floor-of-small-requests.md says why. A
+// small request takes two recv and two send. Nothing is parsed but the address in the first request of a connection,
+// which must come in one piece and name an IP address; all later requests go where the first one went.
 
 #![forbid(unsafe_code)]
 

@@ -22,7 +22,7 @@ from processes import CannotMeasure, cpu_seconds, machine_busy_seconds
 from stream_origin import StreamOrigin, StreamOriginProcess
 from web_origin import WebOrigin
 
-MEASUREMENTS = ["small", "bulk", "tunnel", "held", "idle-tunnels", "cancel"]
+MEASUREMENTS = ["small", "limits", "bulk", "tunnel", "held", "idle-tunnels", "cancel"]
 MIB = 1 << 20
 CLOSED = "closed: connections the proxy ended although the client wished to keep them"
 
@@ -30,19 +30,26 @@ ABOUT = """\
 Measures Tether beside HAProxy, Squid and tinyproxy on this machine, over loopback, in alternating rounds.
 
   small         1 KiB bodies, 64 kept-alive connections: requests/s, proxy CPU per 1,000 requests
+  limits        the same with Tether alone: what enforced limits add to mode = "off"
   bulk          1 MiB bodies, 8 connections: MB/s, proxy CPU per GB
   tunnel        4 CONNECT tunnels at full speed: MB/s, proxy CPU per GB
   held          silent event streams: user memory for each
   idle-tunnels  silent CONNECT tunnels: user memory for each
-  cancel        clients leave in three ways: delay until the origin is told, streams left after 1 s
+  cancel        clients leave in four ways: delay until the origin is told, streams left after 1 s
+
+The relay is no proxy but the floor for one in small: it receives and sends the bytes and does nothing else. In bulk it
+copies all the same, so that a proxy that splices spends less.
 """
 
 NOTES = """\
 environment:
   TETHER_BIN           the binary to measure (default: target/release/tether, built when absent)
   TETHER_BENCH_CONFIG  a file whose text is appended to Tether's configuration
+  TETHER_BENCH_LIMITS  enforce (default), simulate, off; none leaves [limits] and [policies] out of the configuration,
+                       for binaries without them and for a TETHER_BENCH_CONFIG that has its own
+  RELAY_BIN            the relay (default: target/release/examples/relay, built when absent and cargo is there)
 
-A full run takes about 20 minutes, a quick one about 4. Missing peers are installed from Debian when run as root.
+A full run takes about 22 minutes, a quick one about 4. Missing peers are installed from Debian when run as root.
 Exit status: 0 when all was measured, whatever the figures; 1 when something could not be measured; 2 for wrong
 arguments.
 """
@@ -91,6 +98,9 @@ class Bench:
         self.failures = []
 
     def measure(self, measurement):
+        if not self.taking_part(measurement):
+            print(f"\n{measurement}: none of the chosen proxies takes part in it", flush=True)
+            return
         busy, own, started = machine_busy_seconds(), cpu_seconds(os.getpid()), time.monotonic()
         # Names like "idle-tunnels" are methods with an underscore.
         title, show = getattr(self, measurement.replace("-", "_"))(measurement)
@@ -101,12 +111,20 @@ class Bench:
         results = {name: samples for name, samples in self.results[measurement].items() if samples}
         print(show(title, results, [note, *failed]), flush=True)
 
+    def taking_part(self, measurement):
+        """Those of the chosen proxies that a measurement is about."""
+        if measurement == "limits":
+            return list(proxies.LIMIT_MODES) if "tether" in self.names else []
+        if measurement in ("small", "bulk"):
+            return self.names
+        return [name for name in self.names if name != proxies.RELAY]
+
     def alternate(self, measurement, names, sample):
-        """Rounds A B C A B C ...; a proxy that fails once is left out of the later rounds."""
+        """Rounds A B C, C B A, A B C ...; a proxy that fails once is left out of the later rounds."""
         results = self.results[measurement] = {name: [] for name in names}
         out = set()
         for turn in range(self.rounds):
-            for name in names:
+            for name in reversed(names) if turn % 2 else names:
                 if name in out:
                     continue
                 progress(f"{measurement}: round {turn + 1} of {self.rounds}, {name}")
@@ -134,7 +152,7 @@ class Bench:
             yield running
 
     def small(self, measurement):
-        self._wrk(measurement, throughput.small, {"small": 1024})
+        self._wrk(measurement, throughput.small, {"small": 1024}, [proxies.DIRECT])
         return (f"small: 1 KiB bodies, 64 connections, {self._medians(f'{self.seconds} s each')}",
                 lambda title, results, notes: report.compare(title, results, [
                     ("requests/s", "requests_per_s", 0, "ratio"),
@@ -142,15 +160,27 @@ class Bench:
                     ("p99 ms", "p99_ms", 2, ""), ("failed", "failed", 0, ""), ("closed", "closed", 0, "")],
                     [CLOSED, *notes]))
 
+    def limits(self, measurement):
+        self._wrk(measurement, throughput.small, {"small": 1024}, [])
+        off, enforce = proxies.LIMIT_MODES
+        figures = [("CPU ms/1,000", "cpu_ms_per_1000", 2, "ratio spread"), ("requests/s", "requests_per_s", 0, "ratio"),
+                   ("failed", "failed", 0, ""), ("closed", "closed", 0, "")]
+
+        def show(title, results, notes):
+            ratios = report.turn_ratios(results.get(enforce, []), results.get(off, []), "cpu_ms_per_1000")
+            turns = f"each round's ratio of CPU: {', '.join(report.number(one, 3) for one in ratios) or report.NONE}"
+            return report.compare(title, results, figures, [turns, CLOSED, *notes], reference=off)
+        return f"limits: Tether against itself, as small, {self._medians(f'{self.seconds} s each')}", show
+
     def bulk(self, measurement):
-        self._wrk(measurement, throughput.bulk, {"bulk": MIB})
+        self._wrk(measurement, throughput.bulk, {"bulk": MIB}, [proxies.DIRECT])
         return (f"bulk: 1 MiB bodies, 8 connections, {self._medians(f'{self.seconds} s each')}",
                 lambda title, results, notes: report.compare(title, results, [
                     ("MB/s", "mb_per_s", 0, "ratio"), ("CPU s/GB", "cpu_s_per_gb", 3, "ratio spread"),
                     ("failed", "failed", 0, ""), ("closed", "closed", 0, "")], [CLOSED, *notes]))
 
-    def _wrk(self, measurement, sample, files):
-        names = [proxies.DIRECT, *self.names]
+    def _wrk(self, measurement, sample, files, beside):
+        names = [*beside, *self.taking_part(measurement)]
         with WebOrigin(self.directory, files) as origin:
             with self.all_running(measurement, names, [origin.address]) as running:
                 for name in list(running):
@@ -164,7 +194,7 @@ class Bench:
 
     def tunnel(self, measurement):
         names = [proxies.DIRECT]
-        for name in self.names:
+        for name in self.taking_part(measurement):
             names.extend(proxies.TUNNEL_OPTIONS if name == "haproxy" else [name])
         with WebOrigin(self.directory, {"big": self.tunnel_bytes}) as origin:
             with self.all_running(measurement, names, [origin.address]) as running:
@@ -187,7 +217,7 @@ class Bench:
         if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < needed:
             raise CannotMeasure(f"{measurement}: a process may not have the {needed:,} descriptors this takes")
         with StreamOriginProcess(self.directory) as origin:
-            self.alternate(measurement, self.names,
+            self.alternate(measurement, self.taking_part(measurement),
                            lambda name: sample(name, self.directory, origin.addresses, self.crowds))
         figures = [(f"KiB at {count:,}", str(count), 2, "ratio spread") for count in self.crowds]
         return (f"{measurement}: {what}, {self._medians('a fresh process each')}",
@@ -195,7 +225,7 @@ class Bench:
 
     def cancel(self, measurement):
         with contextlib.closing(StreamOrigin()) as origin:
-            names = [proxies.DIRECT, *self.names]
+            names = [proxies.DIRECT, *self.taking_part(measurement)]
             with self.all_running(measurement, names, origin.addresses, is_held=True) as running:
                 self.alternate(measurement, list(running), lambda name: {
                     way: cancel.leave(running[name], origin, way, self.leavers) for way in cancel.WAYS})

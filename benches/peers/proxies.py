@@ -22,7 +22,10 @@ TUNNEL_OPTIONS = {
 }
 # Workers to try for Squid: two cannot share a port where shared memory or its state directory are out of reach.
 squid_workers = [2, 1]
-NAMES = ["tether", "haproxy", "squid", "tinyproxy"]
+RELAY = "relay"  # no proxy, but the floor for one: benches/relay.rs
+NAMES = ["tether", "haproxy", "squid", "tinyproxy", RELAY]
+# Two more Tethers, told apart by [limits] alone.
+LIMIT_MODES = {"limits-off": "off", "limits-enforce": "enforce"}
 
 TETHER = """\
 workers = 2
@@ -40,6 +43,37 @@ connect_ports = ["any"]
 
 [log]
 access = "off"
+"""
+
+# Added to the above, unless TETHER_BENCH_LIMITS says "none".
+TETHER_LIMITS = """
+[limits]
+mode = "{mode}"
+stream_lane = 100
+
+[policies]
+dir = "{policies}"
+"""
+
+# In the shape of the defaults, so that a request takes as many guards, but with room for all load comes with.
+LIMITS_TOML = """[[limit]]
+name = "source"
+destination = "*"
+per = "source"
+exchanges = 20000
+
+[[limit]]
+name = "pair"
+destination = "*"
+per = "pair"
+exchanges = 20000
+streams = 20000
+
+[[limit]]
+name = "destination"
+destination = "*"
+per = "destination"
+streams = 20000
 """
 
 HAPROXY = """\
@@ -136,11 +170,15 @@ def program(name):
     """The path of a proxy's binary, or None."""
     if name == "tether":
         return shutil.which(os.environ.get("TETHER_BIN", "target/release/tether"))
+    if name == RELAY:
+        return shutil.which(os.environ.get("RELAY_BIN", "target/release/examples/relay"))
     return shutil.which("haproxy" if name in TUNNEL_OPTIONS else name)
 
 
 def version(name):
     """What a proxy calls itself: the first line it prints when asked."""
+    if name == RELAY:
+        return "the floor: what moving the bytes costs"
     flag = "--version" if name == "tether" else "-v"
     try:
         answer = subprocess.run([program(name), flag], capture_output=True, text=True, check=False, timeout=10)
@@ -157,7 +195,11 @@ def start(name, directory, origins, held=False):
     os.mkdir(directory)
     os.chmod(directory, 0o755)
     if name == "tether":
-        return _tether(directory)
+        return _tether(name, directory, os.environ.get("TETHER_BENCH_LIMITS", "enforce"))
+    if name in LIMIT_MODES:
+        return _tether(name, directory, LIMIT_MODES[name])
+    if name == RELAY:
+        return _relay(directory)
     if name == "squid":
         return _squid(directory)
     if name == "tinyproxy":
@@ -181,10 +223,15 @@ def _write(directory, name, text):
     return path
 
 
-def _tether(directory):
+def _tether(name, directory, limits):
     plain = (loopback.PROXY, loopback.free_port())
     admin = (loopback.PROXY, loopback.free_port())
     text = TETHER.format(admin=host_port(admin), proxy=host_port(plain))
+    if limits != "none":
+        policies = os.path.join(directory, "policies")
+        os.mkdir(policies)
+        _write(policies, "limits.toml", LIMITS_TOML)
+        text += TETHER_LIMITS.format(mode=limits, policies=policies)
     if extra := os.environ.get("TETHER_BENCH_CONFIG"):
         try:
             with open(extra, encoding="utf-8") as file:
@@ -192,7 +239,7 @@ def _tether(directory):
         except OSError as error:
             raise CannotMeasure(f"TETHER_BENCH_CONFIG: {error}") from error
     config = _write(directory, "tether.toml", text)
-    process = Process("tether", [os.path.abspath(program("tether")), "run", "-c", config], directory)
+    process = Process(name, [os.path.abspath(program("tether")), "run", "-c", config], directory)
 
     def healthy():
         connection = http.client.HTTPConnection(*admin, timeout=1.0)
@@ -204,7 +251,13 @@ def _tether(directory):
         finally:
             connection.close()
 
-    return _launch(Running("tether", process, plain), process, healthy)
+    return _launch(Running(name, process, plain), process, healthy)
+
+
+def _relay(directory):
+    plain = (loopback.PROXY, loopback.free_port())
+    process = Process(RELAY, [os.path.abspath(program(RELAY)), host_port(plain)], directory)
+    return _launch(Running(RELAY, process, plain), process, lambda: loopback.accepts(plain))
 
 
 def _haproxy(name, directory, origins, held):

@@ -38,6 +38,11 @@ def ratio(value, reference):
     return f"{value / reference:.2f}"
 
 
+def turn_ratios(samples, reference, key):
+    """One figure against that of a reference, round for round: what drifts from round to round falls out."""
+    return [one[key] / other[key] for one, other in zip(samples, reference) if one.get(key) and other.get(key)]
+
+
 def table(title, columns, rows, notes=(), texts=1):
     """Aligned text: the first `texts` columns to the left, the others to the right."""
     cells = [columns, *rows]
@@ -53,12 +58,12 @@ def table(title, columns, rows, notes=(), texts=1):
     return "\n".join(lines)
 
 
-def compare(title, results, figures, notes=()):
+def compare(title, results, figures, notes=(), reference=REFERENCE):
     """A table with one row per proxy. `figures`: (heading, key, digits, what else: "ratio", "spread" or both)."""
     columns = ["proxy"]
     for heading, _, _, extras in figures:
         columns.append(heading)
-        columns.extend(["x haproxy"] if "ratio" in extras else [])
+        columns.extend([f"x {reference}"] if "ratio" in extras else [])
         columns.extend(["lowest..highest"] if "spread" in extras else [])
     rows = []
     for name, samples in results.items():
@@ -67,7 +72,7 @@ def compare(title, results, figures, notes=()):
             value = median(samples, key)
             row.append(number(value, digits))
             if "ratio" in extras:
-                row.append(ratio(value, median(results.get(REFERENCE, []), key)))
+                row.append(ratio(value, median(results.get(reference, []), key)))
             if "spread" in extras:
                 row.append(spread(samples, key, digits))
         rows.append(row)
