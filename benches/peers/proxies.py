@@ -55,25 +55,43 @@ stream_lane = 100
 dir = "{policies}"
 """
 
-# In the shape of the defaults, so that a request takes as many guards, but with room for all load comes with.
-LIMITS_TOML = """[[limit]]
-name = "source"
-destination = "*"
+# In the shape of the built-in rules, so that a request is looked at as often and takes as many guards, but with room for
+# all the load that comes.
+LIMITS_TOML = """\
+[[limit]]
+name = "per-source"
 per = "source"
 exchanges = 20000
+over = "reject"
 
 [[limit]]
-name = "pair"
-destination = "*"
+name = "per-pair"
+per = "pair"
+count_by = "domain"
+exchanges = 20000
+streams = 20000
+over = "queue"
+queue = { max = 64, wait = "1s" }
+
+[[limit]]
+name = "per-destination"
+per = "destination"
+count_by = "domain"
+streams = 20000
+over = "queue"
+queue = { max = 64, wait = "1s" }
+
+[[group]]
+name = "elsewhere"
+hosts = ["p*.livesport.example", "p*.flashsports.example"]
+
+[[limit]]
+name = "elsewhere-pair"
+destination = "group:elsewhere"
 per = "pair"
 exchanges = 20000
 streams = 20000
-
-[[limit]]
-name = "destination"
-destination = "*"
-per = "destination"
-streams = 20000
+over = "reject"
 """
 
 HAPROXY = """\
