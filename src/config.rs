@@ -93,7 +93,7 @@ fn load_or(path: Option<&Path>, system: &Path, overrides: &Overrides) -> Result<
         },
     };
     let label = source.to_string();
-    let bytes = bytes.or_else(|error| Err(unreadable(&label, &error)))?;
+    let bytes = bytes.map_err(|error| unreadable(&label, &error))?;
     let base = match &source {
         Source::File(path) => path.parent().unwrap_or(path),
         Source::BuiltIn => Path::new(""),

@@ -76,13 +76,7 @@ impl Problems {
             Amount::Number(bytes) => value::size(&bytes.to_string()),
             Amount::Text(text) => value::size(text),
         };
-        let enough = size.and_then(|size| match size < least {
-            true => {
-                let least = value::spell_size(least);
-                Err(Wrong::new(format!("this is less than {least}"), format!("write `\"{least}\"` or more")))
-            }
-            false => Ok(size),
-        });
+        let enough = size.and_then(|size| if size < least { Err(too_small(least)) } else { Ok(size) });
         enough.map_err(|wrong| self.add(Place::Text(written.span()), wrong.message, wrong.help)).ok()
     }
 
@@ -105,4 +99,9 @@ impl Problems {
         });
         self.0
     }
+}
+
+fn too_small(least: u64) -> Wrong {
+    let least = value::spell_size(least);
+    Wrong::new(format!("this is less than {least}"), format!("write `\"{least}\"` or more"))
 }

@@ -137,8 +137,8 @@ fn bad_limits_and_policies() {
         ("[policies]\ndir = \"/proc/self/stat\"\n", &[(2, 7, "no directory `/proc/self/stat`", "create it")]),
         ("[policies]\ndir = \"\"\n", &[(2, 7, "no directory", "")]),
         (
-            "[[forward]]\nbind = \"127.0.0.1:1\"\non_server_fin = \"cancel\"\nhalf_close = \"0s\"\nprofile = \"pan\"\n",
-            &[(3, 17, "`cancel`", "`pass`"), (4, 14, "zero", ""), (5, 11, "`pan`", "did you mean `panos`?")],
+            "[[forward]]\nbind = \"127.0.0.1:1\"\non_server_fin = \"cancel\"\nhalf_close = \"0s\"\nprofile = \"pano\"\n",
+            &[(3, 17, "`cancel`", "`pass`"), (4, 14, "zero", ""), (5, 11, "`pano`", "did you mean `panos`?")],
         ),
     ]);
 }

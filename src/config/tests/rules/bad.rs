@@ -126,7 +126,7 @@ fn names() {
 fn values_of_limits() {
     let pair = "name = \"x\"\nper = \"pair\"\nstreams = 1\n";
     table(&[
-        ("[[limit]]", &pair.replace("pair", "pear"), &[(3, 7, "`pear`", "did you mean `pair`?")]),
+        ("[[limit]]", &pair.replace("pair", "pairs"), &[(3, 7, "`pairs`", "did you mean `pair`?")]),
         (
             "[[limit]]",
             "name = \"x\"\nper = \"pair\"\nexchanges = 0\nstreams = 0\n",
