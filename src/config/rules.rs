@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 mod destination;
 mod limit;
@@ -28,7 +28,7 @@ use shape::RulesShape;
 const LIMITS_FILE: &str = "limits.toml";
 
 /// What a rule file says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// Limits and rates.
     pub book: RuleBook,
@@ -39,7 +39,9 @@ pub(super) struct Rules {
 /// The rules that hold where there is no rule file.
 pub(super) fn built_in() -> Rules {
     // A test reads them for problems; here there are none.
-    read(&mut Document::new(LIMITS_FILE, LIMITS_TOML.into()), Listeners::Unknown)
+    static RULES: LazyLock<Rules> =
+        LazyLock::new(|| read(&mut Document::new(LIMITS_FILE, LIMITS_TOML.into()), Listeners::Unknown));
+    RULES.clone()
 }
 
 /// The rule file of `dir`; `None` where there is none. What is wrong is noted in the document.
