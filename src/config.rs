@@ -3,18 +3,21 @@
 //! Text becomes a `shape` (what is written), the shape becomes checked [`settings`] (what the program uses). Nothing
 //! behind this module looks at a configuration value and wonders whether it is valid.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 mod catalogue;
 mod check;
 mod defaults;
 mod diagnostic;
+mod document;
 mod overrides;
 mod problem;
 mod read;
 mod render;
+mod restart;
+mod rules;
 pub mod settings;
 mod shape;
 mod suggest;
@@ -25,10 +28,14 @@ mod value;
 pub use diagnostic::{Colour, ConfigError, Diagnostic};
 pub use overrides::{Given, Overrides};
 pub use render::render;
+pub use restart::changes_needing_restart;
 pub use value::{Wrong, address};
 
-use problem::{Place, Problems};
+use document::{Document, read_file};
+use read::{Completeness, Draft};
+use rules::Listeners;
 use settings::Settings;
+use shape::Shape;
 
 /// Where the file is looked for when neither the command line nor the environment names one.
 pub const SYSTEM_FILE: &str = "/etc/tether/tether.toml";
@@ -36,8 +43,8 @@ pub const SYSTEM_FILE: &str = "/etc/tether/tether.toml";
 /// The commented default configuration: every key, its default and what it means.
 pub const DEFAULT_TOML: &str = include_str!("config/default.toml");
 
-/// A configuration file has a few kilobytes; this bound keeps a device or a log file named by mistake out of memory.
-const FILE_LIMIT: u64 = 1 << 20;
+/// The commented default rules: limits, rates, destinations.
+pub const LIMITS_TOML: &str = include_str!("../policies/limits.toml");
 
 /// Settings and where they came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,11 +74,12 @@ impl std::fmt::Display for Source {
 }
 
 /// Reads and checks the configuration: `path`, else [`SYSTEM_FILE`] if it is there, else the defaults; `overrides` win
-/// over all of them.
+/// over all of them. Then the rule files of its `[policies] dir`. Nothing is kept from one call to the next, so a reload
+/// is a second call.
 ///
 /// # Errors
-/// Everything that is wrong, at once: a file that cannot be read, TOML syntax, unknown keys, wrong types, bad values in
-/// the file, the flags or the environment.
+/// Everything that is wrong, in every file, at once: a file that cannot be read, TOML syntax, unknown keys, wrong types,
+/// bad values in the files, the flags or the environment.
 pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Loaded, ConfigError> {
     load_or(path, Path::new(SYSTEM_FILE), overrides)
 }
@@ -86,40 +94,50 @@ fn load_or(path: Option<&Path>, system: &Path, overrides: &Overrides) -> Result<
     };
     let label = source.to_string();
     let bytes = bytes.map_err(|error| unreadable(&label, &error))?;
-    let settings = parse(&label, bytes, overrides)?;
+    let base = match &source {
+        Source::File(path) => path.parent().unwrap_or(path),
+        Source::BuiltIn => Path::new(""),
+    };
+    let settings = parse(&label, base, bytes, overrides)?;
     Ok(Loaded { settings, source })
 }
 
-/// At most [`FILE_LIMIT`] bytes of the file at `path`.
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(std::io::Error::new(ErrorKind::FileTooLarge, "larger than 1 MiB"));
-    }
-    Ok(bytes)
-}
-
 fn unreadable(label: &str, error: &std::io::Error) -> ConfigError {
-    let mut problems = Problems::default();
     let help = match error.kind() {
         ErrorKind::NotFound => format!("`tether config default > {label}` writes one to start from"),
-        ErrorKind::PermissionDenied => "let the user that runs tether read it".to_owned(),
         _ => "name a configuration file with `-c FILE`".to_owned(),
     };
-    problems.add(Place::File, format!("cannot read the configuration: {error}"), help);
-    ConfigError::new(label, String::new(), problems)
+    ConfigError::of(Document::unreadable(label, error, "configuration", &help))
 }
 
-fn parse(label: &str, bytes: Vec<u8>, overrides: &Overrides) -> Result<Settings, ConfigError> {
-    let mut problems = Problems::default();
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| {
-        let at = error.utf8_error().valid_up_to();
-        problems.add(Place::Text(at..at), "this is not UTF-8 text", "save the file as UTF-8");
-        String::from_utf8_lossy(error.as_bytes()).into_owned()
-    });
-    let draft = read::read(&text, &mut problems);
-    let settings = check::check(&draft, overrides, &mut problems);
-    draft.settle(&mut problems);
-    if problems.is_empty() { Ok(settings) } else { Err(ConfigError::new(label, text, problems)) }
+/// The settings of the file called `label` with these bytes in it, and of the rule files that it names. Relative paths
+/// begin at `base`.
+fn parse(label: &str, base: &Path, bytes: Vec<u8>, overrides: &Overrides) -> Result<Settings, ConfigError> {
+    let mut main = Document::new(label, bytes);
+    let (mut settings, ports) = parse_main(&mut main, base, overrides);
+    let names: Vec<Arc<str>> = settings.forward.iter().map(|port| port.name.clone()).collect();
+    let listeners = match ports {
+        Completeness::Whole => Listeners::Named(&names),
+        Completeness::Cut => Listeners::Unknown,
+    };
+    let mut documents = vec![main];
+    if let Some((rules, source, document)) =
+        settings.policies.dir.as_deref().and_then(|dir| rules::load(dir, listeners))
+    {
+        documents.push(document);
+        settings.policies.limits = source;
+        settings.rules = rules.book;
+        settings.destination_rules = rules.destinations;
+    }
+    ConfigError::unless_good(documents).map(|()| settings)
+}
+
+/// The settings of the configuration file, with the built-in rules, and whether every port of it could be read.
+fn parse_main(main: &mut Document, base: &Path, overrides: &Overrides) -> (Settings, Completeness) {
+    let Document { text, problems, .. } = main;
+    let draft: Draft<'_, Shape> = read::read(text, catalogue::MAIN, problems);
+    let settings = check::check(&draft, overrides, base, problems);
+    let ports = draft.completeness("forward");
+    draft.settle(problems);
+    (settings, ports)
 }

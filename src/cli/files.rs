@@ -8,6 +8,7 @@ use super::outcome::{Exit, Failure};
 use super::{Console, config_file};
 use crate::config::settings::Settings;
 use crate::config::{self, ConfigError, DEFAULT_TOML, Diagnostic, Loaded, Overrides};
+use crate::limits::settings::LimitMode;
 
 /// What `check --json` prints.
 #[derive(Serialize)]
@@ -28,6 +29,7 @@ pub(super) fn check(
         Format::Text => {
             let loaded = loaded.map_err(Failure::Config)?;
             writeln!(console.out, "{}: ok\n{}", loaded.source, summary(&loaded.settings))?;
+            writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.limits, rules(&loaded.settings))?;
             Ok(Exit::Done)
         }
     }
@@ -51,8 +53,10 @@ pub(super) fn print_default(console: &mut Console<'_>) -> Result<Exit, Failure> 
 pub(super) fn show(file: &FileOptions, environment: &Environment, console: &mut Console<'_>) -> Result<Exit, Failure> {
     let loaded = load(file, environment).map_err(Failure::Config)?;
     // A line of its own whatever the file is called.
-    let source = loaded.source.to_string().replace(char::is_control, "?");
-    writeln!(console.out, "# From {source}, and the environment.\n{}", config::render(&loaded.settings).trim_end())?;
+    let line = |name: String| name.replace(char::is_control, "?");
+    writeln!(console.out, "# From {}, and the environment.", line(loaded.source.to_string()))?;
+    writeln!(console.out, "# Limits from {}.", line(loaded.settings.policies.limits.to_string()))?;
+    writeln!(console.out, "{}", config::render(&loaded.settings).trim_end())?;
     Ok(Exit::Done)
 }
 
@@ -62,6 +66,21 @@ fn load(file: &FileOptions, environment: &Environment) -> Result<Loaded, ConfigE
 
 fn summary(settings: &Settings) -> String {
     let ports: Vec<String> = settings.forward.iter().map(|port| format!("{} on {}", port.name, port.bind)).collect();
-    let plural = if settings.workers == 1 { "" } else { "s" };
-    format!("{} worker{plural}; {}; admin on {}", settings.workers, ports.join(", "), settings.admin.bind)
+    format!("{}; {}; admin on {}", count(settings.workers, "worker"), ports.join(", "), settings.admin.bind)
+}
+
+fn rules(settings: &Settings) -> String {
+    let rules = settings.rules.written();
+    let kept = match settings.limits.mode {
+        LimitMode::Enforce => "",
+        LimitMode::Simulate => "; nothing is refused: `[limits] mode` is \"simulate\"",
+        LimitMode::Off => "; nothing is counted: `[limits] mode` is \"off\"",
+    };
+    let (limits, rates) = (count(rules.limits.len(), "limit"), count(rules.rates.len(), "rate"));
+    format!("{limits}, {rates}, {}{kept}", count(settings.destination_rules.len(), "destination rule"))
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

@@ -90,8 +90,27 @@ fn run_and_check_refuse_the_same_file_with_status_78() {
 fn check_says_what_would_be_served() {
     let (_directory, path) = file("workers = 1\n[[forward]]\nname = \"office\"\nbind = \"127.0.0.1:3\"\n");
     let ended = tether(&["check", "-c", &path], &[("TETHER_ADMIN", "127.0.0.1:4")]);
-    let expected = format!("{path}: ok\n1 worker; office on 127.0.0.1:3; admin on 127.0.0.1:4\n");
+    let expected = format!(
+        "{path}: ok\n1 worker; office on 127.0.0.1:3; admin on 127.0.0.1:4\n\
+         built-in rules: ok\n4 limits, 0 rates, 0 destination rules\n"
+    );
     assert_eq!((ended.exit, ended.out), (Exit::Done, expected));
+}
+
+#[test]
+fn check_reads_the_rule_files_too() {
+    let (directory, path) = file("workers = 1\n[limits]\nmode = \"off\"\n");
+    let rules = directory.path().join("policies/limits.toml");
+    std::fs::create_dir(directory.path().join("policies")).expect("directory");
+    std::fs::write(&rules, "[[rate]]\nname = \"x\"\nper = \"source\"\nrequests = 5\n").expect("write");
+    let ended = tether(&["check", "-c", &path], &[]);
+    let said = format!("{}: ok\n0 limits, 1 rate, 0 destination rules; nothing is counted", rules.display());
+    assert!(ended.exit == Exit::Done && ended.out.contains(&said), "{}", ended.out);
+
+    std::fs::write(&rules, "[[rate]]\nname = \"x\"\nper = \"sorce\"\nrequests = 5\n").expect("write");
+    let ended = tether(&["check", "-c", &path], &[]);
+    assert_eq!((ended.exit, ended.out.as_str()), (Exit::BadConfig, ""));
+    assert!(ended.err.contains("policies/limits.toml:3:7\n") && ended.err.contains("`source`?"), "{}", ended.err);
 }
 
 #[test]
@@ -124,6 +143,7 @@ fn what_config_prints_is_a_configuration() {
     let loaded = config::load(Some(shown_path.as_ref()), &Overrides::default()).expect("good").settings;
     assert_eq!((loaded.workers, loaded.forward[0].bind.port()), (3, 7));
     assert!(shown.out.starts_with(&format!("# From {path}, and")), "{}", shown.out);
+    assert!(shown.out.contains("\n# Limits from built-in rules.\n"), "{}", shown.out);
 }
 
 #[test]

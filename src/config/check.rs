@@ -1,6 +1,7 @@
 //! Shape to settings: every value checked, defaults filled in, every problem noted.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use serde_spanned::Spanned;
 
@@ -8,8 +9,8 @@ use super::defaults::MOST_WORKERS;
 use super::overrides::Overrides;
 use super::problem::{Place, Problems};
 use super::read::Draft;
-use super::settings::Settings;
-use super::shape::{DestinationsShape, LogShape, ResolverShape, Strings, Text, Whole};
+use super::settings::{PolicySettings, Settings};
+use super::shape::{DestinationsShape, LogShape, PoliciesShape, ResolverShape, Shape, Strings, Text, Whole};
 use super::suggest::nearest;
 use super::value::{self, Ports, Wrong};
 use crate::admin::settings::AdminSettings;
@@ -20,14 +21,22 @@ use crate::policy::destination::{DestinationSettings, PortSet};
 
 mod binds;
 mod forward;
+mod half_close;
 mod hosts;
+mod limits;
 mod log;
+mod names;
 mod timeouts;
 
 use binds::Bind;
 
-pub(super) use forward::FIN_POLICIES;
+pub(super) use half_close::{FIN_POLICIES, HalfCloseTexts, PROFILES, SERVER_FINS, half_close};
+pub(super) use limits::LIMIT_MODES;
 pub(super) use log::{OFF, STDOUT};
+pub(super) use names::unique_names;
+
+/// Where rule files lie when the configuration does not say, beside its file.
+const POLICIES: &str = "policies";
 
 /// A closed set of words and what they stand for.
 pub(super) type Words<T> = &'static [(&'static str, T)];
@@ -40,9 +49,9 @@ pub(super) const RESOLVER_KINDS: Words<ResolverKind> =
 pub(super) const LOG_FORMATS: Words<AccessFormat> =
     &[("json", AccessFormat::Json), ("squid", AccessFormat::Squid), ("combined", AccessFormat::Combined)];
 
-/// The settings that `draft` and `overrides` make together. Where something is wrong it is noted and the default used,
-/// so that the search goes on.
-pub(super) fn check(draft: &Draft, overrides: &Overrides, problems: &mut Problems) -> Settings {
+/// The settings that `draft` and `overrides` make together, with the built-in rules. Relative paths begin at `base`. Where
+/// something is wrong it is noted and the default used, so that the search goes on.
+pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path, problems: &mut Problems) -> Settings {
     let default = Settings::default();
     let shape = &draft.shape;
     let timeouts = timeouts::check(&shape.timeouts, problems);
@@ -55,6 +64,10 @@ pub(super) fn check(draft: &Draft, overrides: &Overrides, problems: &mut Problem
         admin: AdminSettings { bind: admin.address },
         forward,
         destinations: destinations(&shape.destinations, problems),
+        limits: limits::check(&shape.limits, problems),
+        policies: PolicySettings { dir: policies(&shape.policies, base, problems), ..default.policies },
+        rules: default.rules,
+        destination_rules: default.destination_rules,
         resolver: resolver(&shape.resolver, &timeouts, problems),
         log: log(&shape.log, problems),
         timeouts,
@@ -62,7 +75,7 @@ pub(super) fn check(draft: &Draft, overrides: &Overrides, problems: &mut Problem
 }
 
 /// The word's meaning, for a value from a closed set.
-fn word<T: Copy>(words: Words<T>) -> impl Fn(&str) -> Result<T, Wrong> {
+pub(super) fn word<T: Copy>(words: Words<T>) -> impl Fn(&str) -> Result<T, Wrong> {
     move |text| match words.iter().find(|(word, _)| *word == text) {
         Some((_, meaning)) => Ok(*meaning),
         None => Err(unknown_word(text, words)),
@@ -79,15 +92,23 @@ fn unknown_word<T>(text: &str, words: Words<T>) -> Wrong {
 }
 
 fn workers(written: Option<&Spanned<Whole>>, problems: &mut Problems) -> Option<usize> {
-    let written = written?;
-    match usize::try_from(written.get_ref().0) {
-        Ok(count) if (1..=MOST_WORKERS).contains(&count) => Some(count),
-        _ => {
-            let help = "write 1 to 1024, or leave the key out for one worker for each processor";
-            problems.add(Place::Text(written.span()), "there are 1 to 1024 workers", help);
-            None
-        }
+    let help = "write 1 to 1024, or leave the key out for one worker for each processor";
+    let count = problems.number(written?, 1..=MOST_WORKERS as u64, ("there are 1 to 1024 workers", help))?;
+    usize::try_from(count).ok()
+}
+
+/// The directory of the rule files. One that is named must be there; the one that is not may be missing.
+fn policies(shape: &PoliciesShape, base: &Path, problems: &mut Problems) -> Option<PathBuf> {
+    let directory = |name: &str| Some(base.join(name)).filter(|dir| !name.is_empty() && dir.is_dir());
+    let Some(written) = &shape.dir else { return directory(POLICIES) };
+    let found = directory(written.get_ref());
+    if found.is_none() {
+        let shown = base.join(written.get_ref());
+        let message = format!("there is no directory `{}`", shown.display());
+        let help = "create it, or leave the key out for the built-in rules; a relative path begins beside this file";
+        problems.add(Place::Text(written.span()), message, help);
     }
+    found
 }
 
 fn admin_bind(written: Option<&Text>, overrides: &Overrides, default: SocketAddr, problems: &mut Problems) -> Bind {

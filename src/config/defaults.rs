@@ -2,9 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::settings::Settings;
+use super::rules;
+use super::settings::{PolicySettings, Settings};
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
+use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::LogSettings;
@@ -15,14 +17,20 @@ use crate::policy::half_close::{FinPolicy, HalfClose};
 pub(super) const MOST_WORKERS: usize = 1024;
 
 impl Default for Settings {
-    /// One worker for each processor this process may use, one forward port and the admin port, both on loopback.
+    /// One worker for each processor this process may use, one forward port and the admin port, both on loopback, the
+    /// built-in rules.
     fn default() -> Self {
         let timeouts = Timeouts::default();
+        let rules = rules::built_in();
         Self {
             workers: std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_WORKERS)),
             admin: AdminSettings { bind: loopback(9128) },
             forward: vec![default_forward()],
             destinations: DestinationSettings::default(),
+            limits: LimitSettings::default(),
+            policies: PolicySettings::default(),
+            rules: rules.book,
+            destination_rules: rules.destinations,
             resolver: ResolverSettings { deadline: timeouts.resolve, ..ResolverSettings::default() },
             log: LogSettings::default(),
             timeouts,

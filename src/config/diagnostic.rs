@@ -6,11 +6,16 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use serde::Serialize;
 
-use super::problem::{Place, Problem, Problems};
+use super::document::Document;
+use super::problem::{Place, Problem};
 
-/// Why there are no settings: every problem found, at least one.
+/// Why there are no settings: every problem found in every file, at least one.
 #[derive(Debug)]
-pub struct ConfigError {
+pub struct ConfigError(Vec<Report>);
+
+/// What is wrong in one file.
+#[derive(Debug)]
+struct Report {
     /// The file's name as it was given.
     file: String,
     /// What is in it.
@@ -43,13 +48,25 @@ pub enum Colour {
 }
 
 impl ConfigError {
-    pub(super) fn new(file: &str, text: String, problems: Problems) -> Self {
-        Self { file: file.to_owned(), text, problems: problems.into_sorted() }
+    /// Nothing, when nothing is wrong in any of `documents`.
+    ///
+    /// # Errors
+    /// Everything that is wrong in them.
+    pub(super) fn unless_good(documents: impl IntoIterator<Item = Document>) -> Result<(), ConfigError> {
+        let bad = documents.into_iter().filter(|document| !document.problems.is_empty());
+        let reports: Vec<Report> = bad.map(Report::new).collect();
+        if reports.is_empty() { Ok(()) } else { Err(ConfigError(reports)) }
     }
 
-    /// Every problem as data, in the order of the file.
+    /// What is wrong in `document`, which is more than nothing.
+    pub(super) fn of(document: Document) -> ConfigError {
+        ConfigError(vec![Report::new(document)])
+    }
+
+    /// Every problem as data, file by file, in the order of each file.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        self.problems.iter().map(|problem| self.diagnostic(problem)).collect()
+        let all = self.0.iter().flat_map(|report| report.problems.iter().map(|problem| report.diagnostic(problem)));
+        all.collect()
     }
 
     /// Every problem with its line and a caret, one after the other.
@@ -58,8 +75,15 @@ impl ConfigError {
             Colour::Plain => Renderer::plain(),
             Colour::Ansi => Renderer::styled(),
         };
-        let shown = self.problems.iter().map(|problem| renderer.render(&[self.group(problem)]));
-        shown.collect::<Vec<_>>().join("\n\n")
+        let groups = self.0.iter().flat_map(|report| report.problems.iter().map(|problem| report.group(problem)));
+        let shown: Vec<String> = groups.map(|group| renderer.render(&[group])).collect();
+        shown.join("\n\n")
+    }
+}
+
+impl Report {
+    fn new(document: Document) -> Self {
+        Self { file: document.name, text: document.text, problems: document.problems.into_sorted() }
     }
 
     fn diagnostic(&self, problem: &Problem) -> Diagnostic {

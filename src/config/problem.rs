@@ -1,10 +1,11 @@
 //! The list of everything found wrong so far, and where.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use serde_spanned::Spanned;
 
-use super::value::Wrong;
+use super::shape::{Amount, Whole};
+use super::value::{self, Wrong};
 
 /// Where something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,30 @@ impl Problems {
         }
     }
 
+    /// Reads a number written in the file; one that is out of `bounds` is noted with `message` and `help`, and `None`.
+    pub fn number(
+        &mut self,
+        written: &Spanned<Whole>,
+        bounds: RangeInclusive<u64>,
+        (message, help): (&str, &str),
+    ) -> Option<u64> {
+        let number = written.get_ref().0;
+        if !bounds.contains(&number) {
+            self.add(Place::Text(written.span()), message, help);
+        }
+        bounds.contains(&number).then_some(number)
+    }
+
+    /// Reads a size in bytes written in the file; one that is not understood or below `least` is noted and `None`.
+    pub fn size(&mut self, written: &Spanned<Amount>, least: u64) -> Option<u64> {
+        let size = match written.get_ref() {
+            Amount::Number(bytes) => value::size(&bytes.to_string()),
+            Amount::Text(text) => value::size(text),
+        };
+        let enough = size.and_then(|size| if size < least { Err(too_small(least)) } else { Ok(size) });
+        enough.map_err(|wrong| self.add(Place::Text(written.span()), wrong.message, wrong.help)).ok()
+    }
+
     /// Takes away what `keep` does not want.
     pub fn retain(&mut self, keep: impl Fn(&Problem) -> bool) {
         self.0.retain(keep);
@@ -74,4 +99,9 @@ impl Problems {
         });
         self.0
     }
+}
+
+fn too_small(least: u64) -> Wrong {
+    let least = value::spell_size(least);
+    Wrong::new(format!("this is less than {least}"), format!("write `\"{least}\"` or more"))
 }

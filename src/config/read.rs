@@ -1,14 +1,14 @@
 //! Text to shape, going on after each error: what cannot be read is noted, cut out of the parsed tree, and the rest read.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_spanned::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-use super::catalogue;
+use super::catalogue::Catalogue;
 use super::problem::{Place, Problem, Problems};
-use super::shape::Shape;
 use super::suggest::nearest;
 
 mod syntax;
@@ -17,15 +17,21 @@ mod syntax;
 const LONGEST_QUOTE: usize = 60;
 
 /// What could be read, and how much of it can be relied on.
-pub(super) struct Draft<'t> {
+pub(super) struct Draft<'t, S> {
     /// Everything that could be read.
-    pub shape: Shape,
-    /// What is missing in `[[forward]]` may have been cut out, so that it is no error of its own.
-    pub forward: Completeness,
+    pub shape: S,
+    /// Sections of the top of the file out of which something was cut.
+    cut: BTreeSet<String>,
     syntax: syntax::Report<'t>,
 }
 
-impl Draft<'_> {
+impl<S> Draft<'_, S> {
+    /// Whether `section` is all that was written. What is missing in one that is not is no error of its own.
+    pub fn completeness(&self, section: &str) -> Completeness {
+        let whole = self.syntax.is_empty() && !self.cut.contains(section);
+        if whole { Completeness::Whole } else { Completeness::Cut }
+    }
+
     /// Adds the syntax errors to what was found since, and takes away what is only an echo of them.
     pub fn settle(self, problems: &mut Problems) {
         problems.retain(|problem| self.syntax.leaves(&problem.place));
@@ -42,25 +48,27 @@ pub(super) enum Completeness {
     Cut,
 }
 
-/// Reads `text` as far as it can be read. Keys and types that are wrong are noted in `problems`; syntax errors are kept
-/// for [`Draft::settle`].
-pub(super) fn read<'t>(text: &'t str, problems: &mut Problems) -> Draft<'t> {
+/// Reads `text` as far as it can be read. Keys and types that are wrong are noted in `problems`, with help from
+/// `catalogue`; syntax errors are kept for [`Draft::settle`].
+pub(super) fn read<'t, S: DeserializeOwned>(
+    text: &'t str,
+    catalogue: Catalogue,
+    problems: &mut Problems,
+) -> Draft<'t, S> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut forward = if errors.is_empty() { Completeness::Whole } else { Completeness::Cut };
-    let shape = read_all(text, table, |cut, problem| {
-        if cut.path.first().is_some_and(|key| key == "forward") {
-            forward = Completeness::Cut;
-        }
-        problems.push(problem);
+    let mut sections = BTreeSet::new();
+    let shape = read_all(table, |cut, message| {
+        sections.extend(cut.path.first().cloned());
+        problems.push(cut.explain(text, message, catalogue));
     });
-    Draft { shape, forward, syntax: syntax::Report::new(text, &errors) }
+    Draft { shape, cut: sections, syntax: syntax::Report::new(text, catalogue, &errors) }
 }
 
 /// serde stops at its first error. So what it stumbles over is cut out and it starts again; every round makes the tree
 /// smaller, so this ends.
-fn read_all<'i>(text: &str, mut table: Spanned<DeTable<'i>>, mut note: impl FnMut(&Cut<'i>, Problem)) -> Shape {
+fn read_all<'i, S: DeserializeOwned>(mut table: Spanned<DeTable<'i>>, mut note: impl FnMut(&Cut<'i>, &str)) -> S {
     loop {
-        let error = match Shape::deserialize(Deserializer::from(table.clone())) {
+        let error = match S::deserialize(Deserializer::from(table.clone())) {
             Ok(shape) => return shape,
             Err(error) => error,
         };
@@ -74,7 +82,7 @@ fn read_all<'i>(text: &str, mut table: Spanned<DeTable<'i>>, mut note: impl FnMu
                 part: Part::Entry,
             }
         });
-        note(&cut, cut.explain(text, error.message()));
+        note(&cut, error.message());
     }
 }
 
@@ -138,31 +146,31 @@ impl Cut<'_> {
         self.path[..self.path.len().saturating_sub(1)].join(".")
     }
 
-    fn explain(&self, text: &str, message: &str) -> Problem {
+    fn explain(&self, text: &str, message: &str, catalogue: Catalogue) -> Problem {
         let place = Place::Text(self.span.clone());
         let unknown = format!("unknown field `{}`, ", self.key());
         let (message, help) = match message.strip_prefix(&unknown) {
-            Some(expected) => (self.unknown_message(), self.unknown_help(&words(expected))),
-            None => (self.type_message(text, message), self.type_help()),
+            Some(expected) => (self.unknown_message(catalogue), self.unknown_help(&words(expected), catalogue)),
+            None => (self.type_message(text, message), self.type_help(catalogue)),
         };
         Problem { place, message, help, first: None }
     }
 
-    fn unknown_message(&self) -> String {
+    fn unknown_message(&self, catalogue: Catalogue) -> String {
         let kind = if self.value.get_ref().is_table() { "section" } else { "key" };
         match self.section() {
             section if section.is_empty() => format!("unknown {kind} `{}`", self.key()),
             section => {
-                format!("unknown {kind} `{}` in `{}`", self.key(), catalogue::header(&section).unwrap_or(&section))
+                format!("unknown {kind} `{}` in `{}`", self.key(), catalogue.header(&section).unwrap_or(&section))
             }
         }
     }
 
-    fn unknown_help(&self, known: &[&str]) -> String {
+    fn unknown_help(&self, known: &[&str], catalogue: Catalogue) -> String {
         if let Some(meant) = nearest(self.key(), known.iter().copied()) {
             return format!("did you mean `{meant}`?");
         }
-        let homes = catalogue::homes(self.key()).into_iter().map(|section| match catalogue::header(section) {
+        let homes = catalogue.homes(self.key()).into_iter().map(|section| match catalogue.header(section) {
             Some(header) => format!("`{header}`"),
             None => "the top of the file, before the first section".to_owned(),
         });
@@ -193,16 +201,19 @@ impl Cut<'_> {
         format!("{element}`{}` must be {expected}, not {found}", self.key())
     }
 
-    fn type_help(&self) -> String {
-        let section = self.section();
-        if section == "resolver.hosts" {
+    fn type_help(&self, catalogue: Catalogue) -> String {
+        if self.section() == "resolver.hosts" {
             return "write the host name in quotes: `\"www.example\" = \"192.0.2.7\"`".to_owned();
         }
-        let example = catalogue::example(&section, self.key()).or_else(|| catalogue::header(&self.path.join(".")));
-        match example {
+        match self.example(catalogue).or_else(|| catalogue.header(&self.path.join("."))) {
             Some(example) => format!("write it like this: `{example}`"),
-            None => "`tether config default` shows how it is written".to_owned(),
+            None => format!("{} shows how it is written", catalogue.shown_by),
         }
+    }
+
+    /// A line that has the key, or the table that the key is in.
+    fn example(&self, catalogue: Catalogue) -> Option<&'static str> {
+        (0..self.path.len()).rev().find_map(|last| catalogue.example(&self.path[..last].join("."), &self.path[last]))
     }
 }
 

@@ -1,30 +1,35 @@
 //! Settings back to TOML, for `config show`: what it prints can be used as a configuration file.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_spanned::Spanned;
 
-use super::check::{FIN_POLICIES, LOG_FORMATS, OFF, RESOLVER_KINDS, STDOUT, Words};
-use super::settings::Settings;
+use super::check::{FIN_POLICIES, LIMIT_MODES, LOG_FORMATS, OFF, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT, Words};
+use super::settings::{PolicySettings, Settings};
 use super::shape::{
-    AdminShape, DestinationsShape, ForwardShape, LogShape, ResolverShape, Section, Shape, Strings, Text, TimeoutsShape,
-    Whole,
+    AdminShape, Amount, DestinationsShape, ForwardShape, LimitsShape, LogShape, PoliciesShape, ResolverShape, Section,
+    Shape, Strings, Text, TimeoutsShape, Whole,
 };
-use super::value::spell_duration;
+use super::value::{spell_duration, spell_size};
 use crate::flow::settings::Timeouts;
+use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::{AccessSink, LogSettings};
 use crate::policy::destination::{DestinationSettings, PortSet};
 
 /// `settings` as a configuration file that reads back as the same settings. Durations are written in whole
-/// milliseconds; the ports found open at run time ([`DestinationSettings::own`]) are not settings and are left out.
+/// milliseconds; the ports found open at run time ([`DestinationSettings::own`]) are not settings and are left out, and so
+/// are the rules: they stand in files of their own.
 pub fn render(settings: &Settings) -> String {
     let shape = Shape {
         workers: Some(unplaced(Whole(settings.workers as u64))),
         admin: Section(AdminShape { bind: text(settings.admin.bind) }),
         forward: Some(unplaced(settings.forward.iter().map(|port| unplaced(Section(forward(port)))).collect())),
         destinations: Section(destinations(&settings.destinations)),
+        limits: Section(limits(&settings.limits)),
+        policies: Section(policies(&settings.policies)),
         resolver: Section(resolver(&settings.resolver)),
         log: Section(log(&settings.log)),
         timeouts: Section(timeouts(&settings.timeouts)),
@@ -34,6 +39,11 @@ pub fn render(settings: &Settings) -> String {
 
 fn unplaced<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
+}
+
+fn number(value: u64) -> Spanned<Whole> {
+    // TOML's numbers end at 2^63.
+    unplaced(Whole(value.min(i64::MAX as u64)))
 }
 
 fn text(value: impl ToString) -> Option<Text> {
@@ -49,6 +59,9 @@ fn forward(port: &ForwardSettings) -> ForwardShape {
         name: text(&port.name),
         bind: text(port.bind),
         on_client_fin: word(FIN_POLICIES, &port.half_close.on_client_fin.unwrap_or_default()),
+        on_server_fin: port.half_close.on_server_fin.and_then(|fin| word(SERVER_FINS, &fin)),
+        half_close: port.half_close.limit.and_then(|limit| text(spell_duration(limit))),
+        profile: port.half_close.profile.and_then(|profile| word(PROFILES, &profile)),
     }
 }
 
@@ -65,6 +78,22 @@ fn destinations(settings: &DestinationSettings) -> DestinationsShape {
 
 fn spell_ports((first, last): (u16, u16)) -> String {
     if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+fn limits(settings: &LimitSettings) -> LimitsShape {
+    LimitsShape {
+        mode: word(LIMIT_MODES, &settings.mode),
+        stream_after: text(spell_duration(settings.stream_after)),
+        stream_rate: Some(number(settings.stream_rate)),
+        stream_lane: Some(number(settings.stream_lane.into())),
+        memory: settings.memory.map(|bytes| unplaced(Amount::Text(spell_size(bytes)))),
+    }
+}
+
+fn policies(settings: &PolicySettings) -> PoliciesShape {
+    // In full, because what is printed here may be put into another directory.
+    let full = |dir: &PathBuf| std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+    PoliciesShape { dir: settings.dir.as_ref().and_then(|dir| text(full(dir).display())) }
 }
 
 fn resolver(settings: &ResolverSettings) -> ResolverShape {
@@ -97,8 +126,7 @@ fn timeouts(settings: &Timeouts) -> TimeoutsShape {
         client_idle: wait(settings.client_idle),
         request_head: wait(settings.request_head),
         body_window: wait(settings.body_window),
-        // TOML's numbers end at 2^63.
-        body_floor: Some(unplaced(Whole(settings.body_floor.min(i64::MAX as u64)))),
+        body_floor: Some(number(settings.body_floor)),
         connect: wait(settings.connect),
         connect_total: wait(settings.connect_total),
         connect_head_start: wait(settings.connect_head_start),

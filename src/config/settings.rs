@@ -1,11 +1,21 @@
 //! Everything that can be set, checked and ready to use. Each part is its module's own type.
 
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
+use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::LogSettings;
 use crate::policy::destination::DestinationSettings;
+use crate::upstream::settings::DestinationRule;
+
+mod rule_book;
+
+pub use rule_book::{LaneShare, RuleBook};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,10 +28,46 @@ pub struct Settings {
     pub forward: Vec<ForwardSettings>,
     /// Where clients may go.
     pub destinations: DestinationSettings,
+    /// Whether limits are kept, and what a stream is.
+    pub limits: LimitSettings,
+    /// Where the rules come from.
+    pub policies: PolicySettings,
+    /// Every limit and rate: `[[limit]]` and `[[rate]]` of `limits.toml`.
+    pub rules: RuleBook,
+    /// What is set for single destinations: `[[destination]]` of `limits.toml`. The first that matches holds.
+    pub destination_rules: Vec<Arc<DestinationRule>>,
     /// How names are resolved.
     pub resolver: ResolverSettings,
     /// Access log.
     pub log: LogSettings,
     /// Every wait.
     pub timeouts: Timeouts,
+}
+
+/// Where the rules come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// The directory of the rule files (`[policies] dir`), seen from the working directory; `None` when there is none.
+    pub dir: Option<PathBuf>,
+    /// Where limits, rates and destination rules were read from.
+    pub limits: RuleSource,
+}
+
+/// Where the rules of one kind were read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RuleSource {
+    /// There is no such file in the directory, or no directory.
+    #[default]
+    BuiltIn,
+    /// This file.
+    File(PathBuf),
+}
+
+impl fmt::Display for RuleSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RuleSource::BuiltIn => f.write_str("built-in rules"),
+            RuleSource::File(path) => path.display().fmt(f),
+        }
+    }
 }

@@ -21,6 +21,8 @@ pub(super) struct Shape {
     pub admin: Section<AdminShape>,
     pub forward: Option<Spanned<Vec<Spanned<Section<ForwardShape>>>>>,
     pub destinations: Section<DestinationsShape>,
+    pub limits: Section<LimitsShape>,
+    pub policies: Section<PoliciesShape>,
     pub resolver: Section<ResolverShape>,
     pub log: Section<LogShape>,
     pub timeouts: Section<TimeoutsShape>,
@@ -40,6 +42,9 @@ pub(super) struct ForwardShape {
     pub name: Option<Text>,
     pub bind: Option<Text>,
     pub on_client_fin: Option<Text>,
+    pub on_server_fin: Option<Text>,
+    pub half_close: Option<Text>,
+    pub profile: Option<Text>,
 }
 
 /// `[destinations]`.
@@ -48,6 +53,24 @@ pub(super) struct ForwardShape {
 pub(super) struct DestinationsShape {
     pub allow: Option<Vec<Text>>,
     pub connect_ports: Option<Spanned<Strings>>,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsShape {
+    pub mode: Option<Text>,
+    pub stream_after: Option<Text>,
+    pub stream_rate: Option<Spanned<Whole>>,
+    pub stream_lane: Option<Spanned<Whole>>,
+    pub memory: Option<Spanned<Amount>>,
+}
+
+/// `[policies]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PoliciesShape {
+    pub dir: Option<Text>,
 }
 
 /// `[resolver]`.
@@ -147,6 +170,52 @@ impl Visitor<'_> for WholeVisitor {
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
         Ok(Whole(number))
+    }
+}
+
+/// A whole number, or a string that says it in another way.
+#[derive(Clone, Debug)]
+pub(super) enum Amount {
+    /// Written without quotes.
+    Number(u64),
+    /// Written with a unit.
+    Text(String),
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Amount::Number(number) => number.serialize(to),
+            Amount::Text(text) => text.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number, 0 or more, or a string")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Amount, E> {
+        u64::try_from(number).map(Amount::Number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Amount, E> {
+        Ok(Amount::Number(number))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Amount, E> {
+        Ok(Amount::Text(text.to_owned()))
     }
 }
 

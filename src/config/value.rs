@@ -7,6 +7,12 @@ use ipnet::IpNet;
 
 use crate::base::authority::{Authority, Host};
 
+mod size;
+mod whom;
+
+pub(super) use size::{percent, size, spell_size};
+pub(super) use whom::{Destination, destination, group_host, source};
+
 /// The longest wait that may be set; far beyond it, adding it to a clock would overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 

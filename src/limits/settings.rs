@@ -66,7 +66,7 @@ pub enum Per {
 
 impl Per {
     /// The word in rule files, metrics and the API.
-    pub fn label(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Per::Source => "source",
             Per::Prefix => "prefix",

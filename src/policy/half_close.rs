@@ -40,7 +40,7 @@ impl Profile {
     pub const ALL: [Profile; 4] = [Profile::Panos, Profile::PanosLegacy, Profile::AwsNlb, Profile::Cgnat];
 
     /// The word in the configuration and in logs.
-    pub fn label(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Profile::Panos => "panos",
             Profile::PanosLegacy => "panos-legacy",

@@ -20,7 +20,7 @@ pub enum Reuse {
 
 impl Reuse {
     /// The word in rule files and the API.
-    pub fn label(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Reuse::Sticky => "sticky",
             Reuse::Shared => "shared",

@@ -5,18 +5,17 @@ use std::ops::Range;
 use serde_spanned::Spanned;
 
 use super::binds::Bind;
-use super::{Words, word};
+use super::names::unique_names;
+use super::{HalfCloseTexts, half_close};
 use crate::config::overrides::Overrides;
-use crate::config::problem::{Place, Problem, Problems};
+use crate::config::problem::{Place, Problems};
 use crate::config::read::{Completeness, Draft};
-use crate::config::shape::{ForwardShape, Section};
+use crate::config::shape::{ForwardShape, Section, Shape};
 use crate::config::value;
 use crate::listen::settings::ForwardSettings;
-use crate::policy::half_close::{FinPolicy, HalfClose};
 
-/// `on_client_fin`.
-pub(in crate::config) const FIN_POLICIES: Words<FinPolicy> =
-    &[("cancel", FinPolicy::Cancel), ("finish", FinPolicy::Finish)];
+/// The name of the section.
+const FORWARD: &str = "forward";
 
 /// One forward port and where its address was set.
 struct Port {
@@ -26,7 +25,7 @@ struct Port {
 
 /// The forward ports and what they listen on.
 pub(super) fn check(
-    draft: &Draft,
+    draft: &Draft<Shape>,
     overrides: &Overrides,
     default: &[ForwardSettings],
     problems: &mut Problems,
@@ -42,19 +41,25 @@ pub(super) fn check(
     (ports.into_iter().map(|port| port.settings).collect(), binds)
 }
 
-fn ports(draft: &Draft, overrides: &Overrides, default: &[ForwardSettings], problems: &mut Problems) -> Vec<Port> {
+fn ports(
+    draft: &Draft<Shape>,
+    overrides: &Overrides,
+    default: &[ForwardSettings],
+    problems: &mut Problems,
+) -> Vec<Port> {
     let default: Vec<Port> =
         default.iter().map(|settings| Port { settings: settings.clone(), place: Place::File }).collect();
     let Some(list) = &draft.shape.forward else { return default };
-    if list.get_ref().is_empty() && draft.forward == Completeness::Whole {
+    let whole = draft.completeness(FORWARD);
+    if list.get_ref().is_empty() && whole == Completeness::Whole {
         let help = "write a section `[[forward]]`, or leave the key out for the default port";
         problems.add(Place::Text(list.span()), "there is no port to serve", help);
     }
-    unique_names(list.get_ref(), draft.forward, problems);
+    unique_names("ports", &named(list.get_ref(), whole), problems);
     let [model, ..] = default.as_slice() else { return default };
     let port = |(number, shape): (usize, &Spanned<Section<ForwardShape>>)| {
         // A flag or variable gives the first port its address, so the file need not.
-        let needed = draft.forward == Completeness::Whole && !(number == 0 && overrides.listen.is_some());
+        let needed = whole == Completeness::Whole && !(number == 0 && overrides.listen.is_some());
         if needed && shape.get_ref().bind.is_none() {
             problems.add(
                 Place::Text(shape.span()),
@@ -70,14 +75,14 @@ fn ports(draft: &Draft, overrides: &Overrides, default: &[ForwardSettings], prob
 fn read(shape: &ForwardShape, default: &ForwardSettings, problems: &mut Problems) -> Port {
     let name = shape.name.as_ref().and_then(|text| problems.value(text, |text| value::label(text).map(Into::into)));
     let bind = shape.bind.as_ref().and_then(|text| problems.value(text, value::address));
-    let fin = shape.on_client_fin.as_ref().and_then(|text| problems.value(text, word(FIN_POLICIES)));
+    let half_close = half_close(HalfCloseTexts::of_port(shape), problems);
     // A bind that is missing or bad has been noted; port 0 collides with nothing.
     let unknown = std::net::SocketAddr::new(default.bind.ip(), 0);
     let place = shape.bind.as_ref().map_or(Place::File, |text| Place::Text(text.span()));
     let settings = ForwardSettings {
         name: name.unwrap_or_else(|| default.name.clone()),
         bind: bind.unwrap_or(unknown),
-        half_close: HalfClose { on_client_fin: fin.or(default.half_close.on_client_fin), ..default.half_close },
+        half_close: half_close.or(default.half_close),
     };
     Port { settings, place }
 }
@@ -88,23 +93,12 @@ impl Port {
     }
 }
 
-/// Notes every name that was used before; a section without a name is called `default`.
-fn unique_names(list: &[Spanned<Section<ForwardShape>>], written: Completeness, problems: &mut Problems) {
-    let named: Vec<(&str, Range<usize>)> = list
-        .iter()
+/// The names and where they stand; a section without a name is called `default`.
+fn named(list: &[Spanned<Section<ForwardShape>>], written: Completeness) -> Vec<(&str, Range<usize>)> {
+    list.iter()
         .filter_map(|section| match &section.get_ref().name {
             Some(name) => Some((name.get_ref().as_str(), name.span())),
             None => (written == Completeness::Whole).then(|| ("default", section.span())),
         })
-        .collect();
-    for (at, (name, span)) in named.iter().enumerate() {
-        if let Some((_, first)) = named[..at].iter().find(|(earlier, _)| earlier == name) {
-            problems.push(Problem {
-                place: Place::Text(span.clone()),
-                message: format!("two ports are called `{name}`"),
-                help: "give each a `name` of its own".to_owned(),
-                first: Some(first.clone()),
-            });
-        }
-    }
+        .collect()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_spanned::Spanned;
 
-use crate::config::problem::{Place, Problems};
+use crate::config::problem::Problems;
 use crate::config::shape::{Text, TimeoutsShape, Whole};
 use crate::config::value::{Zero, duration};
 use crate::flow::settings::Timeouts;
@@ -46,11 +46,6 @@ pub(super) fn check(shape: &TimeoutsShape, problems: &mut Problems) -> Timeouts 
 }
 
 fn floor(written: Option<&Spanned<Whole>>, problems: &mut Problems) -> Option<u64> {
-    let written = written?;
-    let floor = written.get_ref().0;
-    if floor > HIGHEST_FLOOR {
-        let help = "the unit is bytes per second; write 1000000000 or less, 0 turns the floor off";
-        problems.add(Place::Text(written.span()), "no client sends that fast", help);
-    }
-    (floor <= HIGHEST_FLOOR).then_some(floor)
+    let help = "the unit is bytes per second; write 1000000000 or less, 0 turns the floor off";
+    problems.number(written?, 0..=HIGHEST_FLOOR, ("no client sends that fast", help))
 }

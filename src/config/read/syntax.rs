@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::de::Error;
 
-use crate::config::catalogue;
+use crate::config::catalogue::Catalogue;
 use crate::config::problem::{Place, Problem};
 
 // What the parser says; the table of bad files in the tests notices when it says it differently.
@@ -15,6 +15,7 @@ const DUPLICATE: &str = "duplicate key";
 /// The syntax errors of a file, at most one a line: the second is nearly always an echo of the first.
 pub(super) struct Report<'t> {
     text: &'t str,
+    catalogue: Catalogue,
     errors: Vec<Found>,
 }
 
@@ -25,14 +26,19 @@ struct Found {
 }
 
 impl<'t> Report<'t> {
-    pub fn new(text: &'t str, errors: &[Error]) -> Self {
+    pub fn new(text: &'t str, catalogue: Catalogue, errors: &[Error]) -> Self {
         let mut found: Vec<Found> = errors.iter().map(|error| Found::new(text, error)).collect();
         found.sort_by_key(|found| found.span.start);
         found.dedup_by_key(|found| found.line.start);
         if let Some(open) = found.iter().position(|found| found.is_open_array(text)) {
             found.truncate(open + 1);
         }
-        Self { text, errors: found }
+        Self { text, catalogue, errors: found }
+    }
+
+    /// Whether there are no syntax errors.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
     }
 
     /// Whether a finding at `place` is more than an echo of a syntax error: not on its line, not in a value that it
@@ -47,8 +53,8 @@ impl<'t> Report<'t> {
     }
 
     pub fn into_problems(self) -> impl Iterator<Item = Problem> {
-        let text = self.text;
-        self.errors.into_iter().map(move |found| found.explain(text))
+        let (text, catalogue) = (self.text, self.catalogue);
+        self.errors.into_iter().map(move |found| found.explain(text, catalogue))
     }
 }
 
@@ -72,40 +78,41 @@ impl Found {
         self.message.starts_with(MISSING_COMMA) && !self.is_local(text)
     }
 
-    fn explain(self, text: &str) -> Problem {
+    fn explain(self, text: &str, catalogue: Catalogue) -> Problem {
         let (message, help) = match self.message.as_str() {
-            message if message.starts_with(UNQUOTED) => self.unquoted(text),
+            message if message.starts_with(UNQUOTED) => self.unquoted(text, catalogue),
             message if message.starts_with(MISSING_COMMA) => {
                 (message.to_owned(), "separate the elements with commas, and close the array with `]`".to_owned())
             }
             DUPLICATE => {
-                ("this is set twice".to_owned(), "keep one of them; only `[[forward]]` may be repeated".to_owned())
+                let repeatable = catalogue.repeatable().join("`, `");
+                ("this is set twice".to_owned(), format!("keep one of them; only `{repeatable}` may be repeated"))
             }
-            message => (message.to_owned(), self.help(text)),
+            message => (message.to_owned(), self.help(text, catalogue)),
         };
         Problem { place: Place::Text(self.span), message, help, first: None }
     }
 
-    fn unquoted(&self, text: &str) -> (String, String) {
+    fn unquoted(&self, text: &str, catalogue: Catalogue) -> (String, String) {
         match text.get(self.span.clone()).unwrap_or_default() {
-            "" => ("a value is missing".to_owned(), self.help(text)),
+            "" => ("a value is missing".to_owned(), self.help(text, catalogue)),
             bare => ("a string needs quotes".to_owned(), format!("write `\"{}\"`", bare.replace('"', ""))),
         }
     }
 
     /// How the line is written, when its key is one that is known.
-    fn help(&self, text: &str) -> String {
+    fn help(&self, text: &str, catalogue: Catalogue) -> String {
         let line = &text[self.line.clone()];
         let (key, value) = line.split_once(['=', ':']).unwrap_or((line, ""));
         let (key, value) = (key.trim(), value.trim());
-        let example = catalogue::homes(key).into_iter().find_map(|section| catalogue::example(section, key));
-        let header = || catalogue::header(key.trim_matches(['[', ']']));
+        let example = catalogue.homes(key).into_iter().find_map(|section| catalogue.example(section, key));
+        let header = || catalogue.header(key.trim_matches(['[', ']']));
         match example.or_else(header) {
             Some(example) if example.ends_with('"') && value.starts_with(|c: char| c.is_alphanumeric()) => {
                 format!("a string needs quotes: `{key} = \"{}\"`", value.replace('"', ""))
             }
             Some(example) => format!("write it like this: `{example}`"),
-            None => "`tether config default` shows how the file is written".to_owned(),
+            None => format!("{} shows how the file is written", catalogue.shown_by),
         }
     }
 }

@@ -1,27 +1,11 @@
 //! A table of bad files: every problem at its line and column, all at once, in the order of the file.
 
-use super::read;
-
-/// Line, column, part of the message, part of the help.
-type Expected = (usize, usize, &'static str, &'static str);
+use super::{Expected, assert_found, read};
 
 #[track_caller]
-fn assert_found(text: &str, expected: &[Expected]) {
-    let error = read(text).expect_err(text);
-    let found = error.diagnostics();
-    let places: Vec<_> = found.iter().map(|one| (one.line.unwrap_or(0), one.column.unwrap_or(0))).collect();
-    let wanted: Vec<_> = expected.iter().map(|(line, column, ..)| (*line, *column)).collect();
-    assert_eq!(places, wanted, "{text}\n{error}");
-    for (one, (_, _, message, help)) in found.iter().zip(expected) {
-        assert_eq!(one.file, "t.toml");
-        assert!(one.message.contains(message), "{:?} has no {message:?}\n{text}", one.message);
-        assert!(one.help.contains(help), "{:?} has no {help:?}\n{text}", one.help);
-    }
-}
-
 fn table(rows: &[(&str, &[Expected])]) {
     for (text, expected) in rows {
-        assert_found(text, expected);
+        assert_found("t.toml", text, &read(text).expect_err(text), expected);
     }
 }
 
@@ -136,6 +120,26 @@ fn bad_values() {
             ],
         ),
         ("[destinations]\nconnect_ports = \"none\"\n", &[(2, 17, "`none` is not a port", "`any`")]),
+    ]);
+}
+
+#[test]
+fn bad_limits_and_policies() {
+    table(&[
+        ("[limits]\nmode = \"of\"\n", &[(2, 8, "`of`", "did you mean `off`?")]),
+        ("[limits]\nstream_after = \"0s\"\n", &[(2, 16, "zero", "")]),
+        ("[limits]\nstream_rate = 0\nstream_lane = 0\n", &[(2, 15, "slow", "1 to"), (3, 15, "percent", "1 to 100")]),
+        ("[limits]\nstream_lane = 101\nmemory = \"2TiB\"\n", &[(2, 15, "percent", ""), (3, 10, "`2TiB`", "2MiB")]),
+        ("[limits]\nmemory = 2048\n", &[(2, 10, "less than 16MiB", "write `\"16MiB\"`")]),
+        ("[limits]\nmemory = true\n", &[(2, 10, "a whole number, 0 or more, or a string, not `true`", "2GiB")]),
+        ("[limits]\nexchanges = 5\n", &[(2, 1, "unknown key `exchanges` in `[limits]`", "known here")]),
+        ("[policies]\ndir = \"rules\"\n", &[(2, 7, "no directory `/nonexistent/rules`", "built-in")]),
+        ("[policies]\ndir = \"/proc/self/stat\"\n", &[(2, 7, "no directory `/proc/self/stat`", "create it")]),
+        ("[policies]\ndir = \"\"\n", &[(2, 7, "no directory", "")]),
+        (
+            "[[forward]]\nbind = \"127.0.0.1:1\"\non_server_fin = \"cancel\"\nhalf_close = \"0s\"\nprofile = \"pano\"\n",
+            &[(3, 17, "`cancel`", "`pass`"), (4, 14, "zero", ""), (5, 11, "`pano`", "did you mean `panos`?")],
+        ),
     ]);
 }
 

@@ -1,17 +1,18 @@
 //! Files that are right, and what they become.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::good;
 use crate::config::settings::Settings;
 use crate::config::shape::TimeoutsShape;
-use crate::config::{DEFAULT_TOML, render};
+use crate::config::{DEFAULT_TOML, Overrides, parse, render};
+use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::net::resolver::settings::ResolverKind;
 use crate::observe::access_log::{AccessFormat, AccessSink};
 use crate::policy::destination::PortSet;
-use crate::policy::half_close::FinPolicy;
+use crate::policy::half_close::{FinPolicy, HalfClose, Profile, ServerFin};
 
 #[test]
 fn the_default_file_is_the_default() {
@@ -21,7 +22,10 @@ fn the_default_file_is_the_default() {
 
 #[test]
 fn the_default_file_shows_every_key() {
-    let everything = render(&good("[resolver.hosts]\n\"intranet.example\" = \"10.1.2.3\"\n"));
+    let everything = render(&good(
+        "[[forward]]\nbind = \"127.0.0.1:1\"\non_server_fin = \"close\"\nhalf_close = \"5s\"\nprofile = \"panos\"\n\
+         [limits]\nmemory = \"2GiB\"\n[policies]\ndir = \"/proc\"\n[resolver.hosts]\n\"intranet.example\" = \"10.1.2.3\"\n",
+    ));
     let keys = everything.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
     let mut seen = 0;
     for key in keys {
@@ -32,7 +36,7 @@ fn the_default_file_shows_every_key() {
         assert!(shown, "{key}");
         seen += 1;
     }
-    assert!(seen > 25, "{seen} keys in\n{everything}");
+    assert!(seen > 35, "{seen} keys in\n{everything}");
 }
 
 #[test]
@@ -44,7 +48,12 @@ fn the_commented_examples_are_right() {
         .map(|line| if line.contains(" = ") { line.strip_prefix("# ").unwrap_or(line) } else { line })
         .filter(|line| !line.contains("(on_client_fin = "))
         .collect();
-    let settings = good(&uncommented.join("\n"));
+    // The rule files of the example are there when it stands beside those of this repository.
+    let base = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings = parse("t.toml", base, uncommented.join("\n").into(), &Overrides::default()).expect("good");
+    assert_eq!(settings.policies.dir, Some(base.join("policies")));
+    assert_eq!(settings.limits.memory, Some(2 << 30));
+    assert_eq!(settings.forward[0].half_close.profile, Some(Profile::Panos));
     assert_eq!(settings.workers, 2);
     assert_eq!(settings.destinations.allow.len(), 2);
     assert_eq!(settings.resolver.hosts.len(), 2);
@@ -81,6 +90,30 @@ fn every_value_arrives() {
     assert_eq!(settings.log.access, AccessSink::File(PathBuf::from("/proc/self/access.log")));
     assert_eq!(settings.log.format, AccessFormat::Squid);
     assert_eq!((settings.timeouts.body_floor, settings.timeouts.drain), (0, Duration::ZERO));
+}
+
+#[test]
+fn limits_and_half_close_arrive() {
+    let settings = good(
+        "[[forward]]\nbind = \"127.0.0.1:1\"\non_client_fin = \"finish\"\non_server_fin = \"close\"\nhalf_close = \"7s\"\n\
+         profile = \"aws-nlb\"\n[limits]\nmode = \"simulate\"\nstream_after = \"3s\"\nstream_rate = 100\nstream_lane = 30\n\
+         memory = 1000000000\n",
+    );
+    let half_close = HalfClose {
+        on_client_fin: Some(FinPolicy::Finish),
+        on_server_fin: Some(ServerFin::Close),
+        limit: Some(Duration::from_secs(7)),
+        profile: Some(Profile::AwsNlb),
+    };
+    assert_eq!(settings.forward[0].half_close, half_close);
+    let limits = LimitSettings {
+        mode: LimitMode::Simulate,
+        stream_after: Duration::from_secs(3),
+        stream_rate: 100,
+        stream_lane: 30,
+        memory: Some(1_000_000_000),
+    };
+    assert_eq!(settings.limits, limits);
 }
 
 #[test]

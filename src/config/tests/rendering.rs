@@ -1,5 +1,7 @@
 //! How problems look.
 
+use std::path::Path;
+
 use super::read;
 use crate::config::{Colour, Overrides, parse};
 
@@ -58,7 +60,7 @@ fn any_bytes_are_answered_with_settings_or_problems() {
             let mut bytes = good.to_vec();
             bytes[at] = byte;
             bytes.truncate(at + 1 + at % 97);
-            if let Err(error) = parse("t.toml", bytes, &Overrides::default()) {
+            if let Err(error) = parse("t.toml", Path::new("/nonexistent"), bytes, &Overrides::default()) {
                 assert!(!error.diagnostics().is_empty());
                 assert!(error.to_string().starts_with("error: "), "{error}");
             }

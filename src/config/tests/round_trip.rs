@@ -10,13 +10,14 @@ use proptest::prelude::*;
 use super::good;
 use crate::admin::settings::AdminSettings;
 use crate::config::render;
-use crate::config::settings::Settings;
+use crate::config::settings::{PolicySettings, Settings};
 use crate::flow::settings::Timeouts;
+use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
 use crate::observe::access_log::{AccessFormat, AccessSink, LogSettings};
 use crate::policy::destination::{DestinationSettings, PortSet};
-use crate::policy::half_close::{FinPolicy, HalfClose};
+use crate::policy::half_close::{FinPolicy, HalfClose, Profile, ServerFin};
 
 #[test]
 fn defaults_come_back() {
@@ -28,7 +29,8 @@ fn defaults_come_back() {
 fn the_text_is_a_file_a_person_would_write() {
     let text = render(&good("workers = 2\n[resolver.hosts]\n\"a.example\" = [\"::1\"]\n"));
     let expected = "workers = 2\n\n[admin]\nbind = \"127.0.0.1:9128\"\n\n[[forward]]\nname = \"default\"\nbind = \"127.0.0.1:3128\"\n\
-                    on_client_fin = \"cancel\"\n\n[destinations]\nallow = []\nconnect_ports = [\"443\", \"8443\"]\n\n[resolver]\n\
+                    on_client_fin = \"cancel\"\n\n[destinations]\nallow = []\nconnect_ports = [\"443\", \"8443\"]\n\n\
+                    [limits]\nmode = \"enforce\"\nstream_after = \"10s\"\nstream_rate = 4096\nstream_lane = 50\n\n[policies]\n\n[resolver]\n\
                     kind = \"hickory\"\n\n[resolver.hosts]\n\"a.example\" = \"::1\"\n\n[log]\naccess = \"stdout\"\nformat = \"json\"\n\n\
                     [timeouts]\nclient_idle = \"1m\"\n";
     assert!(text.starts_with(expected), "{text}");
@@ -76,18 +78,43 @@ fn timeouts() -> impl Strategy<Value = Timeouts> {
     })
 }
 
+fn half_close() -> impl Strategy<Value = HalfClose> {
+    let client = prop_oneof![Just(FinPolicy::Cancel), Just(FinPolicy::Finish)];
+    let server = prop::option::of(prop_oneof![Just(ServerFin::Pass), Just(ServerFin::Close)]);
+    let profile = prop::option::of(prop::sample::select(&Profile::ALL[..]));
+    (client, server, prop::option::of(wait()), profile).prop_map(|(client, on_server_fin, limit, profile)| HalfClose {
+        on_client_fin: Some(client),
+        on_server_fin,
+        limit,
+        profile,
+    })
+}
+
 fn forward() -> impl Strategy<Value = Vec<ForwardSettings>> {
-    let fin = prop_oneof![Just(FinPolicy::Cancel), Just(FinPolicy::Finish)];
-    prop::collection::vec(("[A-Za-z0-9._-]{1,30}", any::<IpAddr>(), fin), 1..5).prop_map(|ports| {
+    prop::collection::vec(("[A-Za-z0-9._-]{1,30}", any::<IpAddr>(), half_close()), 1..5).prop_map(|ports| {
         let numbered = ports.into_iter().enumerate();
         numbered
-            .map(|(n, (name, ip, on_client_fin))| ForwardSettings {
+            .map(|(n, (name, ip, half_close))| ForwardSettings {
                 name: format!("{name}{n}").into(),
                 bind: SocketAddr::new(ip, 1000 + n as u16),
-                half_close: HalfClose { on_client_fin: Some(on_client_fin), ..HalfClose::default() },
+                half_close,
             })
             .collect()
     })
+}
+
+fn limits() -> impl Strategy<Value = LimitSettings> {
+    let mode = prop_oneof![Just(LimitMode::Enforce), Just(LimitMode::Simulate), Just(LimitMode::Off)];
+    let memory = prop::option::of(prop_oneof![(16u64 << 20)..(1 << 50), (16u64..4096).prop_map(|mib| mib << 20)]);
+    (mode, wait(), 1..=1_000_000_000u64, 1..=100u8, memory).prop_map(
+        |(mode, stream_after, stream_rate, stream_lane, memory)| LimitSettings {
+            mode,
+            stream_after,
+            stream_rate,
+            stream_lane,
+            memory,
+        },
+    )
 }
 
 fn resolver() -> impl Strategy<Value = ResolverSettings> {
@@ -104,6 +131,8 @@ prop_compose! {
         forward in forward(),
         allow in prop::collection::vec(network(), 0..4),
         connect_ports in ports(),
+        limits in limits(),
+        dir in prop::option::of(Just(PathBuf::from("/proc"))),
         mut resolver in resolver(),
         log in log(),
         timeouts in timeouts(),
@@ -114,9 +143,12 @@ prop_compose! {
             admin: AdminSettings { bind: SocketAddr::new(admin, 9128) },
             forward,
             destinations: DestinationSettings { allow, connect_ports, own: Vec::new() },
+            limits,
+            policies: PolicySettings { dir, ..PolicySettings::default() },
             resolver,
             log,
             timeouts,
+            ..Settings::default()
         }
     }
 }

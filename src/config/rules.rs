@@ -1,0 +1,83 @@
+//! The rule files: limits, rates and single destinations, checked as strictly as the configuration itself.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+mod destination;
+mod limit;
+mod named;
+mod rate;
+mod scope;
+mod shape;
+
+pub(super) use scope::Listeners;
+
+use super::LIMITS_TOML;
+use super::catalogue::RULES;
+use super::document::{Document, read_file};
+use super::problem::Problems;
+use super::read::{self, Draft};
+use super::settings::{RuleBook, RuleSource};
+use crate::limits::settings::RuleSet;
+use crate::upstream::settings::DestinationRule;
+use named::Known;
+use shape::RulesShape;
+
+/// The name of the file in the directory of the rule files.
+const LIMITS_FILE: &str = "limits.toml";
+
+/// What a rule file says.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// Limits and rates.
+    pub book: RuleBook,
+    /// Rules for single destinations.
+    pub destinations: Vec<Arc<DestinationRule>>,
+}
+
+/// The rules that hold where there is no rule file.
+pub(super) fn built_in() -> Rules {
+    // A test reads them for problems; here there are none.
+    static RULES: LazyLock<Rules> =
+        LazyLock::new(|| read(&mut Document::new(LIMITS_FILE, LIMITS_TOML.into()), Listeners::Unknown));
+    RULES.clone()
+}
+
+/// The rule file of `dir`; `None` where there is none. What is wrong is noted in the document.
+pub(super) fn load(dir: &Path, listeners: Listeners<'_>) -> Option<(Rules, RuleSource, Document)> {
+    let path = dir.join(LIMITS_FILE);
+    let name = path.display().to_string();
+    let mut document = match read_file(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => Document::unreadable(&name, &error, "rules", "put a text file there, or take it away"),
+        Ok(bytes) => Document::new(&name, bytes),
+    };
+    let rules = read(&mut document, listeners);
+    Some((rules, RuleSource::File(path), document))
+}
+
+/// The rules of `document`; what is wrong is noted there.
+pub(super) fn read(document: &mut Document, listeners: Listeners<'_>) -> Rules {
+    let Document { text, problems, .. } = document;
+    let draft: Draft<'_, RulesShape> = read::read(text, RULES, problems);
+    let rules = check(&draft, listeners, problems);
+    draft.settle(problems);
+    rules
+}
+
+fn check(draft: &Draft<'_, RulesShape>, listeners: Listeners<'_>, problems: &mut Problems) -> Rules {
+    let known = Known::new(draft, listeners, problems);
+    let shape = &draft.shape;
+    let mut shares = Vec::new();
+    let limits = shape.limit.iter().flatten().map(|section| {
+        let (rule, share) = limit::check(section, &known, problems);
+        shares.extend(share);
+        Arc::new(rule)
+    });
+    let limits = limits.collect();
+    let rates = shape.rate.iter().flatten().map(|section| Arc::new(rate::check(section, &known, problems))).collect();
+    let destinations = shape.destination.iter().flatten();
+    let destinations = destinations.map(|section| Arc::new(destination::check(section, &known, problems))).collect();
+    Rules { book: RuleBook::new(RuleSet { limits, rates }, shares), destinations }
+}
