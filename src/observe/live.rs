@@ -138,6 +138,16 @@ impl Row {
         (self.bytes_in.load(Relaxed), self.bytes_out.load(Relaxed))
     }
 
+    /// When a byte moved last, or the exchange began if none has; to the millisecond.
+    pub fn last_active(&self) -> Instant {
+        self.table.epoch + Duration::from_millis(self.active.load(Relaxed))
+    }
+
+    /// For how long no byte has moved.
+    pub fn idle(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.last_active())
+    }
+
     /// The client hung up; the clock for orphans starts. Later calls change nothing.
     pub fn client_gone(&self) {
         let now = self.table.ms(Instant::now()).max(1);
