@@ -18,16 +18,25 @@ use crate::admin::{AdminServer, AdminView, Serving, ServingState};
 use crate::config::settings::Settings;
 use crate::listen::accept::Workers;
 use crate::listen::settings::ForwardSettings;
+use crate::limits::overload::Overload;
+use crate::limits::sources::Sources;
 use crate::net::resolver::Resolver;
 use crate::net::socket::listen;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::live::LiveTable;
-use crate::policy::destination::DestinationSettings;
 use crate::worker::{self, Stage, WorkerPlan};
 
 /// Sockets that may wait to be taken over by another worker.
 const INBOX: usize = 1024;
+
+mod pressure;
+pub mod reload;
+mod slots;
+
+use pressure::{Pressure, PressureWatch};
+use reload::{Load, Reloader};
+use slots::Slots;
 
 /// A running proxy. Dropping it stops it at once.
 pub struct App {
@@ -38,24 +47,27 @@ pub struct App {
     forward: Vec<SocketAddr>,
     counters: Vec<Arc<WorkerCounters>>,
     live: Vec<Arc<LiveTable>>,
-    drain_limit: Duration,
+    reloader: Arc<Reloader>,
+    _pressure: PressureWatch,
 }
 
 /// What a worker may show of itself, and what all workers share.
 struct Shared {
-    destinations: Arc<DestinationSettings>,
+    reloader: Arc<Reloader>,
+    sources: Arc<Sources>,
+    overload: Arc<Overload>,
     pseudonym: Arc<str>,
     log: AccessLog,
     resolver: Resolver,
 }
 
 impl App {
-    /// Binds every port and starts every thread.
+    /// Binds every port and starts every thread. `load` reads the configuration anew for a reload.
     ///
     /// # Errors
     /// With the port or part that could not be had.
-    pub fn start(settings: Settings) -> Result<App> {
-        raise_descriptor_limit();
+    pub fn start(settings: Settings, load: Option<Load>) -> Result<App> {
+        let slots = Slots::of(raise_descriptor_limit());
         let admin_listener = bind_admin(settings.admin.bind)?;
         let count = settings.workers;
         let mut ports = Vec::new();
@@ -63,10 +75,11 @@ impl App {
             ports.push(bind_forward(forward, count)?);
         }
         let forward: Vec<SocketAddr> = ports.iter().map(|port| port.address).collect();
-        let mut destinations = settings.destinations.clone();
-        destinations.own = forward.iter().copied().chain([admin_listener.local_addr()?]).collect();
+        let own = forward.iter().copied().chain([admin_listener.local_addr()?]).collect();
         let shared = Shared {
-            destinations: Arc::new(destinations),
+            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)),
+            sources: Arc::default(),
+            overload: Arc::default(),
             pseudonym: pseudonym(),
             log: AccessLog::open(&settings.log).context("the access log cannot be opened")?,
             resolver: Resolver::start(&settings.resolver).context("the resolver cannot be started")?,
@@ -76,11 +89,19 @@ impl App {
         let live: Vec<Arc<LiveTable>> = (0..count).map(|_| LiveTable::new(epoch)).collect();
         let state = Arc::new(ServingState::default());
         let (stage, stages) = watch::channel(Stage::Serving);
+        let pressure = pressure::start(Pressure {
+            overload: shared.overload.clone(),
+            counters: counters.clone(),
+            slots,
+            memory: settings.limits.memory.unwrap_or_else(pressure::memory_limit),
+            limits: shared.reloader.limits().clone(),
+        })?;
         let workers = start_workers(&settings, &shared, ports, (&counters, &live), &stages)?;
         let admin = crate::admin::start(admin_listener, admin_view(&shared, &counters, &live, &state))
             .context("the admin port cannot be served")?;
         state.set(Serving::Ready);
-        Ok(App { admin, state, stage, workers, forward, counters, live, drain_limit: settings.timeouts.drain })
+        let reloader = shared.reloader;
+        Ok(App { admin, state, stage, workers, forward, counters, live, reloader, _pressure: pressure })
     }
 
     /// The addresses of the forward-proxy ports, in the order of the settings.
@@ -103,10 +124,19 @@ impl App {
         &self.live
     }
 
+    /// The settings in force, and the way to newer ones.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
+    }
+
+    fn drain_limit(&self) -> Duration {
+        self.reloader.settings().timeouts.drain
+    }
+
     /// Stops accepting and lets what is under way finish, for as long as the settings say.
     pub fn drain(&self) {
         self.state.set(Serving::Draining);
-        self.stage.send_replace(Stage::Draining(self.drain_limit));
+        self.stage.send_replace(Stage::Draining(self.drain_limit()));
     }
 
     /// Cuts everything.
@@ -132,12 +162,12 @@ impl Drop for App {
     }
 }
 
-/// Runs a proxy until SIGTERM or SIGINT; the first drains, the second stops at once.
+/// Runs a proxy until SIGTERM or SIGINT; the first drains, the second stops at once. SIGHUP reloads.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(settings: Settings) -> Result<()> {
-    let app = App::start(settings)?;
+pub fn run(settings: Settings, load: Load) -> Result<()> {
+    let app = App::start(settings, Some(load))?;
     for address in app.forward_addresses() {
         info!(%address, "proxy listening");
     }
@@ -149,12 +179,17 @@ pub fn run(settings: Settings) -> Result<()> {
 async fn until_told(app: &App) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            // What came of it is in the log.
+            _ = hangup.recv() => drop(app.reloader.reload()),
+        }
     }
     let open: u64 = app.counters().iter().map(|worker| worker.client_connections.get()).sum();
-    info!(open, seconds = app.drain_limit.as_secs(), "draining; a second signal stops at once");
+    info!(open, seconds = app.drain_limit().as_secs(), "draining; a second signal stops at once");
     app.drain();
     let mut look = tokio::time::interval(Duration::from_millis(20));
     while !app.is_finished() {
@@ -216,8 +251,11 @@ fn start_workers(
             stage: stage.clone(),
             counters: counters[index].clone(),
             live: live[index].clone(),
-            timeouts: settings.timeouts.clone(),
-            destinations: shared.destinations.clone(),
+            tuning: shared.reloader.tuning(),
+            policy: shared.reloader.policy(),
+            limits: shared.reloader.limits().clone(),
+            sources: shared.sources.clone(),
+            overload: shared.overload.clone(),
             pseudonym: shared.pseudonym.clone(),
             log: shared.log.clone(),
             resolver: shared.resolver.clone(),
@@ -251,10 +289,11 @@ fn pseudonym() -> Arc<str> {
     format!("tether-{:08x}", unique as u32).into()
 }
 
-/// Every stream needs two descriptors: take as many as the system lets us have.
-fn raise_descriptor_limit() {
+/// Every stream needs two descriptors: take as many as the system lets us have. Gives how many that is.
+fn raise_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
         warn!("the limit of open files could not be raised");
     }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -1,10 +1,12 @@
 //! The order of things: session, exchange, tunnel. Reads like a table of contents; the decisions are made elsewhere.
 
+pub mod admission;
 pub mod ahead;
 pub mod answer;
 pub mod connect;
 pub mod exchange;
 pub mod floor;
+pub mod holding;
 pub mod ledger;
 pub mod outbox;
 pub mod pump;

@@ -9,6 +9,7 @@ pub mod field;
 pub mod framing;
 pub mod head;
 pub mod method;
+pub mod push;
 pub mod reply;
 pub mod request;
 pub mod response;

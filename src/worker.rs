@@ -1,19 +1,23 @@
 //! One worker: a pinned thread with its own runtime, listeners, scratch and sessions. Nothing on it is `Send`.
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use crate::flow::services::Services;
-use crate::flow::settings::Timeouts;
+use crate::flow::services::{ForwardPolicy, Services, Tuning};
+use crate::limits::Limits;
+use crate::limits::overload::Overload;
+use crate::limits::sources::Sources;
 use crate::listen::accept::{Acceptor, HandedOver, Workers};
 use crate::listen::settings::ForwardSettings;
 use crate::net::pipe::PipePool;
@@ -22,8 +26,10 @@ use crate::net::scratch::{BufferPool, Scratch};
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::live::LiveTable;
-use crate::policy::destination::DestinationSettings;
 use crate::tether::drain::Drain;
+
+/// Between two looks at how late the worker is.
+const HEARTBEAT: Duration = Duration::from_millis(200);
 
 /// What the process as a whole is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +58,16 @@ pub struct WorkerPlan {
     pub counters: Arc<WorkerCounters>,
     /// Its part of the live table.
     pub live: Arc<LiveTable>,
-    /// Every wait.
-    pub timeouts: Timeouts,
-    /// Where clients may go.
-    pub destinations: Arc<DestinationSettings>,
+    /// Settings, and newer ones after a reload.
+    pub tuning: watch::Receiver<Arc<Tuning>>,
+    /// Rules for each request.
+    pub policy: Arc<ArcSwap<ForwardPolicy>>,
+    /// How much at once.
+    pub limits: Arc<Limits>,
+    /// Who is here.
+    pub sources: Arc<Sources>,
+    /// How short the process is of what it needs.
+    pub overload: Arc<Overload>,
     /// Our name in `Via`.
     pub pseudonym: Arc<str>,
     /// The access log.
@@ -95,9 +107,11 @@ fn pin_to_core(index: usize) {
 }
 
 async fn run(mut plan: WorkerPlan) {
-    let services = services(&plan);
-    let acceptor = Acceptor { index: plan.index, workers: plan.workers.clone(), services: services.clone() };
-    let mut accepting = vec![tokio::task::spawn_local(acceptor.clone().run_inbox(plan.inbox))];
+    let services = services(&mut plan);
+    let newest = Rc::new(RefCell::new(services.clone()));
+    let acceptor = Acceptor { index: plan.index, workers: plan.workers.clone(), services: newest.clone() };
+    tokio::task::spawn_local(heartbeat(plan.counters.clone()));
+    let mut accepting = vec![tokio::task::spawn_local(follow(plan.tuning, newest)), tokio::task::spawn_local(acceptor.clone().run_inbox(plan.inbox))];
     for (listener, settings) in plan.listeners {
         match TcpListener::from_std(listener) {
             Ok(listener) => accepting.push(tokio::task::spawn_local(acceptor.clone().run(listener, settings))),
@@ -117,6 +131,23 @@ async fn run(mut plan: WorkerPlan) {
     // The runtime is dropped behind us, and with it every session that is left.
 }
 
+/// Measures how late this worker comes back to its events.
+async fn heartbeat(counters: Arc<WorkerCounters>) {
+    loop {
+        let due = tokio::time::Instant::now() + HEARTBEAT;
+        tokio::time::sleep_until(due).await;
+        counters.loop_lag_micros.set(due.elapsed().as_micros() as u64);
+    }
+}
+
+/// Gives connections accepted after a reload the settings of that reload.
+async fn follow(mut tuning: watch::Receiver<Arc<Tuning>>, newest: Rc<RefCell<Rc<Services>>>) {
+    while tuning.changed().await.is_ok() {
+        let services = Services { tuning: tuning.borrow_and_update().clone(), ..(**newest.borrow()).clone() };
+        newest.replace(Rc::new(services));
+    }
+}
+
 /// Resolves when the process no longer serves, with what it does instead.
 async fn leave_serving(stage: &mut watch::Receiver<Stage>) -> Stage {
     match stage.wait_for(|stage| *stage != Stage::Serving).await {
@@ -130,14 +161,17 @@ async fn stopping(stage: &mut watch::Receiver<Stage>) {
     let _ = stage.wait_for(|stage| *stage == Stage::Stopping).await;
 }
 
-fn services(plan: &WorkerPlan) -> Rc<Services> {
+fn services(plan: &mut WorkerPlan) -> Rc<Services> {
     Rc::new(Services {
-        timeouts: plan.timeouts.clone(),
-        destinations: plan.destinations.clone(),
+        tuning: plan.tuning.borrow_and_update().clone(),
+        policy: plan.policy.clone(),
+        limits: plan.limits.clone(),
+        sources: plan.sources.clone(),
+        overload: plan.overload.clone(),
         pseudonym: plan.pseudonym.clone(),
         nothing: "".into(),
-        scratch: Scratch::default(),
-        buffers: BufferPool::default(),
+        scratch: Rc::new(Scratch::default()),
+        buffers: Rc::new(BufferPool::default()),
         pipes: PipePool::new(plan.counters.clone()),
         counters: plan.counters.clone(),
         live: plan.live.clone(),

@@ -8,6 +8,8 @@ pub enum Phase {
     Idle,
     /// The first bytes of a request head are here, the rest is not.
     RequestHead,
+    /// A limit is reached: waiting for a slot.
+    Queued,
     /// A name is being resolved.
     Resolving,
     /// TCP connect to the origin.
@@ -22,6 +24,8 @@ pub enum Phase {
     ResponseBody,
     /// We hold bytes that the client does not take.
     ClientWrite,
+    /// A rate is reached: bytes wait for their turn.
+    Throttled,
     /// CONNECT tunnel or upgraded connection.
     Tunnel,
     /// We answer the request ourselves (error page, refusal) and drain what the client still sends.
@@ -30,9 +34,10 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order of the discriminants.
-    pub const ALL: [Phase; 11] = [
+    pub const ALL: [Phase; 13] = [
         Phase::Idle,
         Phase::RequestHead,
+        Phase::Queued,
         Phase::Resolving,
         Phase::Connecting,
         Phase::ContinueWait,
@@ -40,6 +45,7 @@ impl Phase {
         Phase::ResponseHead,
         Phase::ResponseBody,
         Phase::ClientWrite,
+        Phase::Throttled,
         Phase::Tunnel,
         Phase::OwnAnswer,
     ];
@@ -57,6 +63,7 @@ impl Phase {
         match self {
             Phase::Idle => "idle",
             Phase::RequestHead => "request_head",
+            Phase::Queued => "queued",
             Phase::Resolving => "resolving",
             Phase::Connecting => "connecting",
             Phase::ContinueWait => "continue_wait",
@@ -64,6 +71,7 @@ impl Phase {
             Phase::ResponseHead => "response_head",
             Phase::ResponseBody => "response_body",
             Phase::ClientWrite => "client_write",
+            Phase::Throttled => "throttled",
             Phase::Tunnel => "tunnel",
             Phase::OwnAnswer => "own_answer",
         }

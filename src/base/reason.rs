@@ -124,6 +124,24 @@ pub enum Reason {
     Drained,
     /// No descriptors, ports or memory for an upstream connection.
     OutOfResources,
+    /// The client's address, or its range, holds as much as it may.
+    SourceLimit,
+    /// The client's address holds as much of that destination as it may.
+    PairLimit,
+    /// The destination is used as much as it may be.
+    DestinationLimit,
+    /// The listener, or the proxy as a whole, is full.
+    ProxyLimit,
+    /// The client asks more often than it may.
+    SourceRate,
+    /// The destination is asked more often than it may be.
+    DestinationRate,
+    /// The proxy is short of slots, memory or time.
+    Overloaded,
+    /// An answer turned out to be a stream, and no slot for streams was left for it.
+    StreamLimit,
+    /// The stream was the longest silent one, and another needed its slot.
+    StreamEvicted,
 }
 
 impl Reason {

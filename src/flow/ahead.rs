@@ -7,6 +7,9 @@ use tokio::net::TcpStream;
 use super::pump::READ_AHEAD;
 use super::services::Services;
 use crate::base::reason::Reason;
+use crate::http::framing::BodyFraming;
+use crate::http::method::Method;
+use crate::http::request::Request;
 use crate::net::socket::poll_recv;
 
 /// What happens to a client that sends more than the read-ahead holds.
@@ -16,6 +19,14 @@ pub enum WhenFull {
     Refuse,
     /// It sends a body that cannot move on yet: its window may close.
     Stop,
+}
+
+impl WhenFull {
+    /// What follows a head without a body is the next request; what follows others, or a CONNECT, belongs to it.
+    pub fn of(request: &Request) -> WhenFull {
+        let awaits_more = request.framing != BodyFraming::None || request.method == Method::Connect;
+        if awaits_more { WhenFull::Stop } else { WhenFull::Refuse }
+    }
 }
 
 /// Reads what the client has sent, up to the bound, and registers for more. FIN and RST are left to the tether.

@@ -34,7 +34,7 @@ pub async fn refuse(session: &mut Session<'_>, request: Option<&Request>, reason
     session.ledger.note(|record| record.status = status);
     session.tether.set_on_fin(OnFin::LeaveToWork);
     let next = Box::pin(answer(session, request, reason)).await;
-    session.tether.set_on_fin(session.on_fin);
+    session.tether.set_on_fin(session.on_fin());
     session.ledger.end(reason);
     next
 }
@@ -73,6 +73,7 @@ async fn send_page(
     connection: ConnectionFate,
 ) -> bool {
     let destination = session.tether.row().destination();
+    let limit = session.ledger.limit();
     let head_only = request.is_some_and(|request| request.method == Method::Head);
     let page = error_reply(
         reason,
@@ -81,6 +82,8 @@ async fn send_page(
             exchange_id: &session.ledger.exchange_id(),
             destination: &destination,
             connection,
+            retry_after: limit.as_ref().map(|limit| limit.retry_after),
+            rule: limit.as_ref().map_or("", |limit| &limit.rule),
             body: if head_only { ReplyBody::HeadOnly } else { ReplyBody::Full },
         },
     );

@@ -1,18 +1,19 @@
 //! CONNECT: judge the port, dial, answer 200, and become a tunnel. Also the dial itself, tied to the client.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::ahead::{WhenFull, read_ahead};
 use super::answer::refuse;
 use super::pump::{Pump, ReadAhead};
 use super::session::{Next, Session};
-use super::tunnel;
+use super::{admission, tunnel};
 use crate::base::authority::Authority;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
-use crate::http::method::Method;
 use crate::http::request::Request;
 use crate::observe::live::Kind;
 use crate::tether::tie::Expired;
@@ -23,11 +24,14 @@ use crate::upstream::socket::UpstreamSocket;
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// Opens a tunnel to `authority`. The client hears 200 only once the connection stands.
-pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Authority) -> Next {
-    if !session.services.destinations.connect_ports.contains(authority.port()) {
+pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<Authority>) -> Next {
+    if !session.services.policy.load().destinations.connect_ports.contains(authority.port()) {
         return refuse(session, Some(request), Reason::PortDenied).await;
     }
     session.tether.row().set_kind(Kind::Tunnel);
+    if let Err(reason) = admission::admit(session, request, authority).await {
+        return refuse(session, Some(request), reason).await;
+    }
     let socket = match dial_tied(session, request, authority).await {
         Ok(socket) => socket,
         Err(reason) => return refuse(session, Some(request), reason).await,
@@ -51,18 +55,17 @@ pub async fn dial_tied(
     authority: &Authority,
 ) -> Result<UpstreamSocket, Reason> {
     let (services, tether, client) = (session.services, session.tether, session.client);
+    let policy = services.policy.load_full();
     let context = DialContext {
         resolver: &services.resolver,
-        destinations: &services.destinations,
+        destinations: &policy.destinations,
         row: tether.row(),
         counters: &services.counters,
-        connect: services.timeouts.connect,
-        head_start: services.timeouts.connect_head_start,
+        connect: services.timeouts().connect,
+        head_start: services.timeouts().connect_head_start,
     };
-    // What follows a head without a body is the next request; what follows others, or a CONNECT, belongs to it.
-    let awaits_more = request.framing != BodyFraming::None || request.method == Method::Connect;
-    let full = if awaits_more { WhenFull::Stop } else { WhenFull::Refuse };
-    tether.waits(Phase::Connecting, Instant::now() + services.timeouts.connect_total);
+    let full = WhenFull::of(request);
+    tether.waits(Phase::Connecting, Instant::now() + services.timeouts().connect_total);
     let mut dialling = Box::pin(dial(authority, context));
     let wait = tether.until(|cx| {
         read_ahead(client, &mut session.ahead, full, services, cx)?;

@@ -41,8 +41,8 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
                 Err(reason) => return refuse(session, Some(request), reason).await,
             },
         };
-        let (services, tether, client) = (session.services, session.tether, session.client);
-        let mut transfer = Transfer::new(services, tether, client, socket.stream(), request, began);
+        let (services, holding, client) = (session.services, session.holding, session.client);
+        let mut transfer = Transfer::new(holding, client, socket.stream(), request, began, session.patience());
         transfer.send_head(head);
         match transfer.response(request, &mut session.ahead).await {
             Ok(response) => {
@@ -136,7 +136,7 @@ async fn deliver(
     }
     let next = if whole && response.client_keep_alive { Next::Request } else { Next::Close };
     let reusable = next == Next::Request && transfer.is_upstream_clean() && response.upstream_keep_alive;
-    let setting = session.services.timeouts.upstream_idle;
+    let setting = session.services.timeouts().upstream_idle;
     let keep = if reusable { keep_for(setting, response.upstream_idle_seconds) } else { None };
     Delivered::Whole { next, keep_until: keep.map(|time| transfer.last_moved() + time) }
 }

@@ -11,7 +11,7 @@ use crate::base::reason::Reason;
 use crate::http::method::Method;
 use crate::net::socket::reset_on_drop;
 use crate::observe::live::Row;
-use crate::observe::record::{End, Record};
+use crate::observe::record::{End, Limited, Record};
 use crate::tether::tie::Cancelled;
 
 /// Counts and logs the exchanges of one connection.
@@ -55,6 +55,11 @@ impl<'a> Ledger<'a> {
     /// Notes something about the exchange under way.
     pub fn note(&self, note: impl FnOnce(&mut Record)) {
         note(&mut self.record.borrow_mut());
+    }
+
+    /// The limit that the exchange under way met.
+    pub fn limit(&self) -> Option<Limited> {
+        self.record.borrow().limit.clone()
     }
 
     /// The id of the exchange under way, for pages and logs.

@@ -10,9 +10,11 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::answer::refuse;
+use super::holding::Holding;
 use super::ledger::Ledger;
 use super::services::Services;
-use super::{connect, exchange};
+use super::settings::Patience;
+use super::{admission, connect, exchange};
 use crate::base::authority::Authority;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
@@ -24,6 +26,7 @@ use crate::observe::live::Row;
 use crate::policy::half_close::{FinPolicy, HalfClose};
 use crate::tether::tie::{Expired, OnFin, Tether, tied};
 use crate::upstream::kept::Kept;
+use crate::upstream::settings::DestinationRule;
 
 /// A client connection while it is served.
 pub struct Session<'a> {
@@ -35,8 +38,14 @@ pub struct Session<'a> {
     pub tether: &'a Tether,
     /// Its exchanges, counted and logged.
     pub ledger: &'a Ledger<'a>,
-    /// What a FIN means while an answer is under way.
-    pub on_fin: OnFin,
+    /// What it holds of the limits.
+    pub holding: &'a Holding<'a>,
+    /// What FINs mean on its listener.
+    pub of_listener: HalfClose,
+    /// What they mean for the request under way.
+    pub half_close: HalfClose,
+    /// What is set for the destination of the request under way.
+    pub rule: Option<Arc<DestinationRule>>,
     /// Bytes of the client that were read before their time.
     pub ahead: Vec<u8>,
     /// The origin of the request before.
@@ -96,7 +105,6 @@ impl Drop for ClientRow {
 pub fn serve(
     client: TcpStream,
     row: Arc<Row>,
-    half_close: HalfClose,
     services: Rc<Services>,
 ) -> impl Future<Output = ()> {
     services.counters.client_connections.add(1);
@@ -104,24 +112,33 @@ pub fn serve(
     async move {
         let services = &*guard.services;
         let _entered = services.drain.enter(poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
-        let on_fin = match half_close.on_client_fin.unwrap_or_default() {
-            FinPolicy::Cancel => OnFin::Cancel,
-            FinPolicy::Finish => OnFin::FinishWithin(half_close.limit_or(services.timeouts.half_close_http)),
-        };
-        let tether = Tether::new(guard.row.clone(), on_fin);
+        let half_close = services.half_close(guard.row.listener());
+        let tether = Tether::new(guard.row.clone(), on_fin(half_close, services));
         let ledger = Ledger::new(services, &guard.client, &guard.row);
-        let mut work = pin!(Some(run(&guard.client, &tether, &ledger, on_fin)));
+        let present = services.sources.enter(guard.row.client().ip());
+        let holding = Holding::new(services, &tether, &ledger, present);
+        let mut work = pin!(Some(run(&guard.client, &holding, half_close)));
         if let Err(cancelled) = tied(&guard.client, &tether, work.as_mut()).await {
             ledger.cancelled(&cancelled);
         }
     }
 }
 
+/// What a client's FIN means to the tether.
+fn on_fin(half_close: HalfClose, services: &Services) -> OnFin {
+    match half_close.on_client_fin.unwrap_or_default() {
+        FinPolicy::Cancel => OnFin::Cancel,
+        FinPolicy::Finish => OnFin::FinishWithin(half_close.limit_or(services.timeouts().half_close_http)),
+    }
+}
+
 /// The work of a connection. It owns the session, so that whoever drops it drops all that was opened.
-async fn run(client: &TcpStream, tether: &Tether, ledger: &Ledger<'_>, on_fin: OnFin) {
-    let services = ledger.services();
+async fn run(client: &TcpStream, holding: &Holding<'_>, of_listener: HalfClose) {
+    let (ledger, tether) = (holding.ledger(), holding.tether());
+    let (services, half_close, rule) = (ledger.services(), of_listener, None);
     let (ahead, recent, kept, began) = (Vec::new(), None, Kept::default(), None);
-    let mut session = Session { client, services, tether, ledger, on_fin, ahead, recent, kept, began };
+    let mut session = Session {
+        client, services, tether, ledger, holding, of_listener, half_close, rule, ahead, recent, kept, began };
     loop {
         let next = match session.arrival().await {
             Arrival::Request(request, mut head) => session.handle(&request, &mut head).await,
@@ -140,7 +157,12 @@ impl Session<'_> {
             Target::Origin(authority) => {
                 self.name_destination(authority);
                 self.recent = Some(authority.clone());
-                exchange::run(self, request, authority, head).await
+                if let Err(reason) = admission::admit(self, request, authority).await {
+                    return refuse(self, Some(request), reason).await;
+                }
+                let next = exchange::run(self, request, authority, head).await;
+                self.holding.release();
+                next
             }
             Target::Tunnel(authority) => {
                 self.name_destination(authority);
@@ -150,7 +172,34 @@ impl Session<'_> {
         }
     }
 
-    fn name_destination(&self, authority: &Authority) {
+    /// What a client's FIN means to the tether while the answer is under way.
+    pub fn on_fin(&self) -> OnFin {
+        on_fin(self.half_close, self.services)
+    }
+
+    /// How long the destination may be silent.
+    pub fn patience(&self) -> Patience {
+        let timeouts = self.services.timeouts();
+        let rule = self.rule.as_deref();
+        let idle = rule.and_then(|rule| rule.stream_idle).unwrap_or(timeouts.stream_idle);
+        Patience {
+            response_head: rule.and_then(|rule| rule.response_head).unwrap_or(timeouts.response_head),
+            stream_idle: self.half_close.idle_within(idle),
+        }
+    }
+
+    /// Finds what is set for the destination.
+    fn follow_rules(&mut self, authority: &Authority) {
+        self.rule = self.services.policy.load().rules.find(authority).cloned();
+        self.half_close = match &self.rule {
+            Some(rule) => rule.half_close.or(self.of_listener),
+            None => self.of_listener,
+        };
+        self.tether.set_on_fin(self.on_fin());
+    }
+
+    fn name_destination(&mut self, authority: &Authority) {
+        self.follow_rules(authority);
         self.tether.row().set_destination(authority.text());
         self.ledger.note(|record| record.destination = authority.text().clone());
     }
@@ -158,7 +207,7 @@ impl Session<'_> {
     /// Waits for the next request head.
     async fn arrival(&mut self) -> Arrival {
         let mut head = Vec::new();
-        let idle_ends = Instant::now() + self.services.timeouts.client_idle;
+        let idle_ends = Instant::now() + self.services.timeouts().client_idle;
         self.began = None;
         let mut unread = if self.ahead.is_empty() { Unread::No } else { Unread::Ahead };
         let tether = self.tether;
@@ -214,7 +263,7 @@ impl Session<'_> {
         }
         self.kept.poll_closed(cx);
         match self.began {
-            Some(began) => self.tether.waits(Phase::RequestHead, began + services.timeouts.request_head),
+            Some(began) => self.tether.waits(Phase::RequestHead, began + services.timeouts().request_head),
             None => {
                 let expiry = self.kept.next_expiry().unwrap_or(idle_ends);
                 self.tether.waits(Phase::Idle, idle_ends.min(expiry));

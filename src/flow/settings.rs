@@ -40,6 +40,15 @@ pub struct Timeouts {
     pub drain: Duration,
 }
 
+/// How long a destination may be silent: as for all, or as its `[[destination]]` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Request sent to response head.
+    pub response_head: Duration,
+    /// Silence in a response body or tunnel.
+    pub stream_idle: Duration,
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;

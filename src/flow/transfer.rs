@@ -8,13 +8,16 @@ use tokio::time::Instant;
 
 use super::ahead::{WhenFull, read_ahead};
 use super::floor::RateFloor;
+use super::holding::{Event, Holding, in_answer};
 use super::pump::{Ends, Pump, PumpFault, ReadAhead, WaitsFor};
 use super::services::Services;
+use super::settings::Patience;
 use super::stall::Stall;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
+use crate::http::push::Push;
 use crate::http::request::Request;
 use crate::http::response::{ClientConnection, Response, ResponseKind, read_response};
 use crate::net::socket::poll_recv;
@@ -27,6 +30,8 @@ const MAX_INTERIM: u8 = 20;
 pub struct Transfer<'a> {
     services: &'a Services,
     tether: &'a Tether,
+    holding: &'a Holding<'a>,
+    patience: Patience,
     client: &'a TcpStream,
     upstream: &'a TcpStream,
     upload: Pump,
@@ -71,20 +76,22 @@ pub enum TransferFault {
 impl<'a> Transfer<'a> {
     /// Prepares to send `head` and the body of `request`.
     pub fn new(
-        services: &'a Services,
-        tether: &'a Tether,
+        holding: &'a Holding<'a>,
         client: &'a TcpStream,
         upstream: &'a TcpStream,
         request: &Request,
         began: Instant,
+        patience: Patience,
     ) -> Self {
         let format = match request.framing {
             BodyFraming::Chunked => BodyFormat::Chunked,
             _ => BodyFormat::Plain,
         };
         Self {
-            services,
-            tether,
+            services: holding.ledger().services(),
+            tether: holding.tether(),
+            holding,
+            patience,
             client,
             upstream,
             upload: Pump::new(request.framing, format, ReadAhead::Bounded),
@@ -152,6 +159,10 @@ impl<'a> Transfer<'a> {
         ahead: &mut Vec<u8>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response, TransferFault>> {
+        self.holding.poll(Event::Between, cx).map_err(TransferFault::Failed)?;
+        if self.is_throttled() {
+            return Poll::Pending;
+        }
         self.poll_upload(ahead, cx)?;
         if let Poll::Ready(response) = self.poll_head(request, cx)? {
             return Poll::Ready(Ok(response));
@@ -161,7 +172,7 @@ impl<'a> Transfer<'a> {
         } else if self.upload_state == UploadState::Running {
             self.waits_for_upload(request);
         } else {
-            self.tether.waits(Phase::ResponseHead, self.sent_at + self.services.timeouts.response_head);
+            self.tether.waits(Phase::ResponseHead, self.sent_at + self.patience.response_head);
         }
         Poll::Pending
     }
@@ -260,6 +271,11 @@ impl<'a> Transfer<'a> {
 
     fn begin_download(&mut self, response: &Response, body: &[u8], cx: &mut Context<'_>) -> Result<(), TransferFault> {
         self.download.set_body(response.framing, response.format);
+        if response.push == Push::Declared {
+            // Not a byte of it goes out before it has the slot of a stream.
+            self.surplus.extend_from_slice(body);
+            return Ok(());
+        }
         let used = self
             .download
             .feed(body, self.client, self.services, cx)
@@ -305,6 +321,11 @@ impl<'a> Transfer<'a> {
     }
 
     fn poll_body(&mut self, ahead: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        let event = if self.download.waits_for() == WaitsFor::Sink { Event::Within } else { Event::Between };
+        self.holding.poll(event, cx).map_err(in_answer)?;
+        if self.is_throttled() {
+            return Poll::Pending;
+        }
         let ends = Ends { source: self.upstream, ahead: &mut self.surplus, sink: self.client };
         let down = self.download.poll(ends, self.services, cx).map_err(|fault| fault.of_download())?;
         if down.is_ready() {
@@ -319,18 +340,27 @@ impl<'a> Transfer<'a> {
             self.waits_for_client();
         } else {
             self.client_stall.clear();
-            self.tether.waits(Phase::ResponseBody, self.active + self.services.timeouts.stream_idle);
+            self.tether.waits(Phase::ResponseBody, self.active + self.patience.stream_idle);
         }
         Poll::Pending
     }
 
+    /// Whether a rate is used up; the next poll comes when there is something of it again.
+    fn is_throttled(&mut self) -> bool {
+        let Some(until) = self.holding.throttled_until() else { return false };
+        self.active = Instant::now();
+        self.tether.attend(until);
+        self.tether.waits(Phase::Throttled, until + self.patience.stream_idle);
+        true
+    }
+
     fn waits_for_client(&mut self) {
         let since = self.client_stall.since(self.download.sent, self.active);
-        self.tether.waits(Phase::ClientWrite, since + self.services.timeouts.client_write);
+        self.tether.waits(Phase::ClientWrite, since + self.services.timeouts().client_write);
     }
 
     fn waits_for_upload(&mut self, request: &Request) {
-        let timeouts = &self.services.timeouts;
+        let timeouts = self.services.timeouts();
         if self.upload.waits_for() == WaitsFor::Sink {
             self.floor.pause();
             let since = self.upstream_stall.since(self.upload.sent, self.active);
@@ -338,7 +368,7 @@ impl<'a> Transfer<'a> {
         }
         self.upstream_stall.clear();
         if self.upload.received == 0 && request.expects_continue {
-            return self.tether.waits(Phase::ContinueWait, self.active + timeouts.response_head);
+            return self.tether.waits(Phase::ContinueWait, self.active + self.patience.response_head);
         }
         let window_ends = self.floor.window(self.active, self.upload.received, timeouts.body_window);
         self.tether.waits(Phase::RequestBody, window_ends);
@@ -350,7 +380,7 @@ impl<'a> Transfer<'a> {
             Phase::ClientWrite => Reason::ClientWriteTimeout,
             Phase::RequestBody if self.upload.waits_for() == WaitsFor::Sink => Reason::UpstreamWriteTimeout,
             Phase::RequestBody => {
-                let timeouts = &self.services.timeouts;
+                let timeouts = self.services.timeouts();
                 if self.floor.is_kept(self.upload.received, timeouts.body_floor, timeouts.body_window) {
                     return Ok(());
                 }
@@ -374,6 +404,7 @@ impl<'a> Transfer<'a> {
         self.tether.row().moved(self.active.into_std(), from_client, to_client);
         self.services.counters.bytes_from_clients.add(from_client);
         self.services.counters.bytes_to_clients.add(to_client);
+        self.holding.spend(from_client + to_client);
     }
 }
 

@@ -4,19 +4,23 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::holding::{Event, Holding, in_answer};
 use super::pump::{Ends, Pump, PumpFault, ReadAhead};
 use super::services::Services;
 use super::session::{Next, Session};
+use super::settings::Patience;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
 use crate::net::socket::reset_on_drop;
+use crate::policy::half_close::{HalfClose, Profile, ServerFin};
 use crate::tether::hangup::reset;
 use crate::tether::tie::{OnFin, Tether};
 use crate::upstream::socket::{OnDrop, UpstreamSocket};
@@ -31,6 +35,9 @@ struct Direction {
 struct Tunnel<'a> {
     services: &'a Services,
     tether: &'a Tether,
+    holding: &'a Holding<'a>,
+    half_close: HalfClose,
+    patience: Patience,
     client: &'a TcpStream,
     upstream: &'a TcpStream,
     up: Direction,
@@ -54,6 +61,9 @@ pub async fn run(session: &mut Session<'_>, socket: UpstreamSocket, surplus: Vec
     let mut tunnel = Tunnel {
         services: session.services,
         tether: session.tether,
+        holding: session.holding,
+        half_close: session.half_close,
+        patience: session.patience(),
         client: session.client,
         upstream: socket.stream(),
         up: Direction { pump: to_origin, closed: false },
@@ -65,6 +75,10 @@ pub async fn run(session: &mut Session<'_>, socket: UpstreamSocket, surplus: Vec
         told,
     };
     let reason = tunnel.run().await;
+    if matches!(reason, Reason::TunnelIdle | Reason::TunnelHalfClose) {
+        let profile = session.half_close.profile.map(Profile::label);
+        session.ledger.note(|record| record.profile = profile);
+    }
     match reason {
         Reason::Done | Reason::TunnelIdle | Reason::TunnelHalfClose => socket.set_on_drop(OnDrop::Close),
         _ => reset_on_drop(session.client),
@@ -90,6 +104,14 @@ impl Tunnel<'_> {
         if upstream_reset.poll(cx).is_ready() {
             return Poll::Ready(Reason::TunnelUpstreamReset);
         }
+        if let Err(reason) = self.holding.poll(Event::Between, cx) {
+            return Poll::Ready(in_answer(reason));
+        }
+        if let Some(until) = self.holding.throttled_until() {
+            self.tether.attend(until);
+            self.tether.waits(Phase::Throttled, until + self.patience.stream_idle);
+            return Poll::Pending;
+        }
         let up = Ends { source: self.client, ahead: &mut self.early, sink: self.upstream };
         if let Err(fault) = self.up.poll(up, self.services, cx) {
             return Poll::Ready(reason_of(&fault, Reason::ClientReset, Reason::TunnelUpstreamReset));
@@ -104,13 +126,21 @@ impl Tunnel<'_> {
             // The wait for the other half begins now, however long the tunnel was silent before.
             self.active = Instant::now();
         }
-        if self.up.closed && self.down.closed {
+        let server_ends_it = self.down.closed && self.half_close.on_server_fin == Some(ServerFin::Close);
+        if self.down.closed && (self.up.closed || server_ends_it) {
             return Poll::Ready(Reason::Done);
         }
-        let timeouts = &self.services.timeouts;
-        let limit = if self.half_closed { timeouts.half_close_tunnel } else { timeouts.stream_idle };
-        self.tether.waits(Phase::Tunnel, self.active + limit);
+        self.tether.waits(Phase::Tunnel, self.active + self.limit());
         Poll::Pending
+    }
+
+    /// How long nothing may move.
+    fn limit(&self) -> Duration {
+        let timeouts = self.services.timeouts();
+        match self.half_closed {
+            true => self.half_close.limit_or(timeouts.half_close_tunnel),
+            false => self.patience.stream_idle,
+        }
     }
 
     fn note_moved(&mut self) {
@@ -124,6 +154,7 @@ impl Tunnel<'_> {
         self.tether.row().moved(self.active.into_std(), from_client, to_client);
         self.services.counters.bytes_from_clients.add(from_client);
         self.services.counters.bytes_to_clients.add(to_client);
+        self.holding.spend(from_client + to_client);
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Known {
     Connection,
     /// Content-Length: framing.
     ContentLength,
+    /// Content-Type, read to know push streams.
+    ContentType,
     /// Expect.
     Expect,
     /// Host: rebuilt from the target.
@@ -40,6 +42,7 @@ pub fn known(name: &[u8]) -> Known {
         7 if is(b"upgrade") => Known::Upgrade,
         10 if is(b"connection") => Known::Connection,
         10 if is(b"keep-alive") => Known::KeepAlive,
+        12 if is(b"content-type") => Known::ContentType,
         14 if is(b"content-length") => Known::ContentLength,
         14 if is(b"http2-settings") => Known::PerHop,
         16 if is(b"proxy-connection") => Known::PerHop,

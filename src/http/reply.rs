@@ -11,8 +11,8 @@ use crate::base::reason::Reason;
 /// Longest piece of the client's own words that we repeat, in characters.
 const LONGEST_DESTINATION: usize = 255;
 
-/// Seconds after which to try again, with 503.
-const RETRY_AFTER: &str = "1";
+/// Seconds after which to try again, with 503 and 429, where nothing better is known.
+const RETRY_AFTER: u64 = 1;
 
 /// What becomes of the client connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub struct ReplyFacts<'a> {
     pub destination: &'a str,
     /// What becomes of the connection.
     pub connection: ConnectionFate,
+    /// Seconds after which another try may do better, with 429 and 503; `None` where it is not known.
+    pub retry_after: Option<u64>,
+    /// The rule that was kept; empty where it was none.
+    pub rule: &'a str,
     /// Whether the body is sent.
     pub body: ReplyBody,
 }
@@ -57,6 +61,8 @@ pub fn error_reply(reason: Reason, facts: &ReplyFacts<'_>) -> Vec<u8> {
         phrase: phrase(status),
         destination: &legible(facts.destination),
         id: &header_text(facts.exchange_id),
+        rule: facts.rule,
+        retry_after: facts.retry_after.unwrap_or(RETRY_AFTER),
     };
     let body = Body::written(facts.wants, &story);
     let mut reply = head(&story, &body, facts.connection).into_bytes();
@@ -74,6 +80,8 @@ struct Story<'a> {
     phrase: &'static str,
     destination: &'a str,
     id: &'a str,
+    rule: &'a str,
+    retry_after: u64,
 }
 
 // === Head ===
@@ -83,14 +91,14 @@ fn head(story: &Story<'_>, body: &Body, connection: ConnectionFate) -> String {
     head.field("Content-Type", body.kind.content_type());
     head.field("Content-Length", &body.text.len().to_string());
     head.field("Cache-Control", "no-store");
-    head.field("Proxy-Status", &proxy_status(story.reason));
+    head.field("Proxy-Status", &proxy_status(story));
     head.field("X-Tether-Id", story.id);
     head.field("X-Content-Type-Options", "nosniff");
     if body.kind == PageKind::Html {
         head.field("Content-Security-Policy", page::CONTENT_SECURITY_POLICY);
     }
-    if story.status == 503 {
-        head.field("Retry-After", RETRY_AFTER);
+    if matches!(story.status, 429 | 503) {
+        head.field("Retry-After", &story.retry_after.to_string());
     }
     match connection {
         ConnectionFate::KeepAlive => head.field("Connection", "keep-alive"),
@@ -116,14 +124,18 @@ impl Head {
 }
 
 /// RFC 9209: who we are, what went wrong, and the same in words.
-fn proxy_status(reason: Reason) -> String {
+fn proxy_status(story: &Story<'_>) -> String {
+    let reason = story.reason;
     let mut value = String::from("tether");
     if !reason.proxy_status().is_empty() {
         value.push_str("; error=");
         value.push_str(reason.proxy_status());
     }
     value.push_str("; details=");
-    value.push_str(&sf_string(reason.text()));
+    match story.rule {
+        "" => value.push_str(&sf_string(reason.text())),
+        rule => value.push_str(&sf_string(&format!("{} Rule: {rule}", reason.text()))),
+    }
     value
 }
 

@@ -9,6 +9,7 @@ use super::field::{ConnectionOptions, Known, known, list};
 use super::framing::{BodyFraming, FramingFields, Version};
 use super::head::{BadHead, MAX_REQUEST_FIELDS, head_length};
 use super::method::Method;
+use super::push::{Push, of_accept};
 use super::reply::{PageKind, page_kind};
 use super::target::{Target, read_target};
 use crate::base::authority::{Authority, HTTP_PORT};
@@ -31,6 +32,8 @@ pub struct Request {
     pub upgrade: Option<Box<[u8]>>,
     /// The client would like to send another request on this connection.
     pub keep_alive: bool,
+    /// It asks for a push stream and nothing else.
+    pub push: Push,
     /// The form in which it would like an error page.
     pub page: PageKind,
 }
@@ -170,6 +173,7 @@ impl<'a> Facts<'a> {
             expects_continue: self.expects_continue(version)? && framing != BodyFraming::None,
             upgrade: upgrade.and_then(upgrade_to_pass_on),
             keep_alive,
+            push: self.accept.map_or(Push::Unsaid, of_accept),
             page: page_kind(self.accept),
         })
     }
@@ -228,7 +232,7 @@ fn write_head(
             }
             Known::Expect if request.expects_continue => push_field(name, b"100-continue", out),
             Known::Via | Known::Accept => push_field(name, field.value, out),
-            Known::Other if !connection.names(name) => push_field(name, field.value, out),
+            Known::Other | Known::ContentType if !connection.names(name) => push_field(name, field.value, out),
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ use super::field::{ConnectionOptions, Known, known, list};
 use super::framing::{BodyFraming, FramingFields, Version, decimal};
 use super::head::{BadHead, MAX_RESPONSE_FIELDS, head_length};
 use super::method::Method;
+use super::push::{Push, of_content_type};
 use super::request::{Request, push_field, push_via};
 use crate::base::reason::Reason;
 
@@ -40,6 +41,8 @@ pub struct Response {
     pub upstream_idle_seconds: Option<u64>,
     /// The client may send another request after this response.
     pub client_keep_alive: bool,
+    /// Its type is that of a push stream.
+    pub push: Push,
 }
 
 impl Response {
@@ -114,6 +117,7 @@ struct Facts<'a> {
     connection: ConnectionOptions<'a>,
     upgrade: Option<&'a [u8]>,
     idle_seconds: Option<u64>,
+    push: Push,
 }
 
 impl<'a> Facts<'a> {
@@ -129,6 +133,7 @@ impl<'a> Facts<'a> {
                 Known::Connection => facts.connection.read(field.value).map_err(|_| Reason::BadResponse)?,
                 Known::Upgrade => facts.upgrade = Some(field.value),
                 Known::KeepAlive => facts.idle_seconds = idle_seconds(field.value),
+                Known::ContentType => facts.push = of_content_type(field.value),
                 _ => {}
             }
         }
@@ -158,6 +163,7 @@ impl<'a> Facts<'a> {
             upstream_keep_alive: upstream_keep_alive && framing != BodyFraming::UntilClose,
             upstream_idle_seconds: self.idle_seconds,
             client_keep_alive: ends_itself && request.keep_alive && client == ClientConnection::MayStay,
+            push: if framing == BodyFraming::None { Push::Unsaid } else { self.push },
         })
     }
 
@@ -214,7 +220,7 @@ fn write_fields(
                 write_framing(name, *kind, field.value, request, response, out);
             }
             Known::Via | Known::Accept | Known::Expect | Known::Host => push_field(name, field.value, out),
-            Known::Other if !facts.connection.names(name) => push_field(name, field.value, out),
+            Known::Other | Known::ContentType if !facts.connection.names(name) => push_field(name, field.value, out),
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Accepting clients: on every worker's own listener, with a hand-over to a worker that has clearly less to do.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -60,8 +61,8 @@ pub struct Acceptor {
     pub index: usize,
     /// All workers.
     pub workers: Arc<Workers>,
-    /// What this worker's sessions share.
-    pub services: Rc<Services>,
+    /// What this worker's sessions share; a reload puts newer ones in its place.
+    pub services: Rc<RefCell<Rc<Services>>>,
 }
 
 impl Acceptor {
@@ -86,8 +87,13 @@ impl Acceptor {
         }
     }
 
+    fn newest(&self) -> Rc<Services> {
+        self.services.borrow().clone()
+    }
+
     fn dispatch(&self, stream: TcpStream, peer: SocketAddr, settings: &Arc<ForwardSettings>) {
-        self.services.counters.accepted.add(1);
+        let services = self.newest();
+        services.counters.accepted.add(1);
         let chosen = self.workers.choose(self.index);
         if chosen == self.index {
             return self.serve(stream, peer, settings.clone());
@@ -95,7 +101,7 @@ impl Acceptor {
         let Ok(stream) = stream.into_std() else { return };
         let handed = HandedOver { stream, peer, listener: settings.clone() };
         match self.workers.inboxes[chosen].try_send(handed) {
-            Ok(()) => self.services.counters.handed_over.add(1),
+            Ok(()) => services.counters.handed_over.add(1),
             Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
                 if let Ok(stream) = TcpStream::from_std(back.stream) {
                     self.serve(stream, back.peer, back.listener);
@@ -107,11 +113,11 @@ impl Acceptor {
     fn serve(&self, stream: TcpStream, peer: SocketAddr, listener: Arc<ForwardSettings>) {
         // Options fail only on a socket that is dead already; serving it ends at once.
         let _ = set_client_options(&stream);
-        let services = &self.services;
+        let services = self.newest();
         let id = self.workers.next_id.fetch_add(1, Ordering::Relaxed);
         let row = services.live.insert(id, peer, listener.name.clone(), &services.nothing);
         // The worker's runtime owns the task; it ends with its client, or with the worker.
-        drop(tokio::task::spawn_local(serve(stream, row, listener.half_close, services.clone())));
+        drop(tokio::task::spawn_local(serve(stream, row, services)));
     }
 
     async fn survive(&self, fault: &io::Error) {
@@ -119,14 +125,14 @@ impl Acceptor {
             // The client left before it was accepted.
             Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => return,
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                if self.services.counters.accept_exhausted.get().is_multiple_of(20) {
+                if self.newest().counters.accept_exhausted.get().is_multiple_of(20) {
                     warn!(%fault, "no descriptors left: clients wait in the listen queue; raise the limit of open files");
                 }
-                self.services.counters.accept_exhausted.add(1);
+                self.newest().counters.accept_exhausted.add(1);
             }
             _ => {
                 warn!(%fault, "a client could not be accepted");
-                self.services.counters.accept_failed.add(1);
+                self.newest().counters.accept_failed.add(1);
             }
         }
         tokio::time::sleep(BACK_OFF).await;

@@ -22,6 +22,11 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
     }
 
+    /// Sets a reading. Only the owning worker may call this.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
     /// The value now; any thread may ask.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
@@ -130,6 +135,8 @@ pub struct WorkerCounters {
     pub pipes_in_use: Counter,
     /// Splice pipes open, in use or pooled.
     pub pipes_open: Counter,
+    /// How late the worker last came back to its events, in microseconds.
+    pub loop_lag_micros: Counter,
     /// Tasks that ended by a panic.
     pub panics: Counter,
     /// Hang-up seen to last upstream closed, by the phase it was seen in.
@@ -165,6 +172,7 @@ impl Default for WorkerCounters {
             stale_retries: Counter::default(),
             pipes_in_use: Counter::default(),
             pipes_open: Counter::default(),
+            loop_lag_micros: Counter::default(),
             panics: Counter::default(),
             cancel_latency: std::array::from_fn(|_| Histogram::new(&CANCEL_BOUNDS)),
             request_duration: Histogram::new(&REQUEST_BOUNDS),

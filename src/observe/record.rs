@@ -33,6 +33,19 @@ pub struct Record {
     pub upstream_reused: bool,
     /// The request was sent a second time on a fresh connection.
     pub retried: bool,
+    /// The limit it met, kept or only watched; the last one where there were more.
+    pub limit: Option<Limited>,
+    /// The profile whose timer ended it.
+    pub profile: Option<&'static str>,
+}
+
+/// A limit that an exchange met.
+#[derive(Clone, Debug)]
+pub struct Limited {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// Seconds after which another try may do better.
+    pub retry_after: u64,
 }
 
 impl Record {
@@ -51,6 +64,8 @@ impl Record {
             first_byte: None,
             upstream_reused: false,
             retried: false,
+            limit: None,
+            profile: None,
         }
     }
 }
@@ -66,6 +81,7 @@ impl Record {
         self.status = 0;
         (self.dns, self.connect, self.first_byte) = (None, None, None);
         (self.upstream_reused, self.retried) = (false, false);
+        (self.limit, self.profile) = (None, None);
     }
 }
 

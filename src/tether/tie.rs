@@ -37,6 +37,9 @@ pub struct Tether {
     row: Arc<Row>,
     on_fin: Cell<OnFin>,
     deadline: Cell<Instant>,
+    /// When the work wants to be polled again, without its wait being over.
+    attention: Cell<Option<Instant>>,
+    attended: Cell<bool>,
     expired: Cell<bool>,
     fin_seen: Cell<bool>,
     /// When a client that sent FIN must have its answer.
@@ -61,6 +64,8 @@ impl Tether {
             row,
             on_fin: Cell::new(on_fin),
             deadline: Cell::new(far_away()),
+            attention: Cell::new(None),
+            attended: Cell::new(false),
             expired: Cell::new(false),
             fin_seen: Cell::new(false),
             half_close_ends: Cell::new(None),
@@ -83,6 +88,11 @@ impl Tether {
         self.deadline.set(deadline);
     }
 
+    /// Asks for a poll at `at`, however long the wait goes on; the earliest of several holds.
+    pub fn attend(&self, at: Instant) {
+        self.attention.set(Some(self.attention.get().map_or(at, |earlier| earlier.min(at))));
+    }
+
     /// Polls `wait` until it is ready or the deadline set by [`Tether::waits`] has passed.
     ///
     /// # Errors
@@ -98,10 +108,23 @@ impl Tether {
     }
 
     fn next_deadline(&self) -> Instant {
-        match self.half_close_ends.get() {
-            Some(ends) => ends.min(self.deadline.get()),
-            None => self.deadline.get(),
+        let others = [self.half_close_ends.get(), self.attention.get()];
+        others.into_iter().flatten().fold(self.deadline.get(), Instant::min)
+    }
+
+    /// Whether the work asked for a poll by `now`; it is asked for no longer.
+    fn takes_attention(&self, now: Instant) -> bool {
+        let due = self.attention.get().is_some_and(|at| at <= now);
+        if due {
+            self.attention.set(None);
+            self.attended.set(true);
         }
+        due
+    }
+
+    /// Whether the time asked for with [`Tether::attend`] has come since this was asked last.
+    pub fn was_attended(&self) -> bool {
+        self.attended.replace(false)
     }
 
     /// Resolves with the reason when the client is gone for good.
@@ -160,6 +183,7 @@ pub async fn tied<W: Future>(
             match poll_clock(clock.as_mut(), tether, cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) if tether.half_close_is_over() => return Poll::Ready(Err(Reason::HalfCloseLimit)),
+                Poll::Ready(()) if tether.takes_attention(Instant::now()) => {}
                 Poll::Ready(()) => tether.expired.set(true),
             }
         }

@@ -101,7 +101,7 @@ const SAMPLES: &[Sample] = &[
     (
         "src/flow/session.rs",
         "//! Set.\nuse crate::listen::settings::FinPolicy;\nuse crate::listen::accept::Workers;\n",
-        &[(3, "flow uses listen::accept")],
+        &[(2, "flow uses listen::settings"), (3, "flow uses listen::accept")],
     ),
     (
         "src/config/check.rs",

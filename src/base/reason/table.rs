@@ -15,7 +15,7 @@ pub(super) struct Row {
     pub(super) text: &'static str,
 }
 
-pub(super) const TABLE: [Row; 44] = {
+pub(super) const TABLE: [Row; 53] = {
     use Fault::*;
     const fn row(
         reason: Reason,
@@ -254,5 +254,63 @@ pub(super) const TABLE: [Row; 44] = {
             "proxy_internal_error",
             "This proxy has no room for another connection; try again.",
         ),
+        row(
+            Reason::SourceLimit,
+            "source_limit",
+            Client,
+            429,
+            "http_request_denied",
+            "You have as many requests under way as you may; end one, or try again later.",
+        ),
+        row(
+            Reason::PairLimit,
+            "pair_limit",
+            Client,
+            429,
+            "http_request_denied",
+            "You have as many requests to that site under way as you may; end one, or try again later.",
+        ),
+        row(
+            Reason::DestinationLimit,
+            "destination_limit",
+            Policy,
+            503,
+            "connection_limit_reached",
+            "That site is used as much as it may be; try again later.",
+        ),
+        row(
+            Reason::ProxyLimit,
+            "proxy_limit",
+            Us,
+            503,
+            "connection_limit_reached",
+            "This proxy is full; try again later.",
+        ),
+        row(
+            Reason::SourceRate,
+            "source_rate",
+            Client,
+            429,
+            "http_request_denied",
+            "You ask more often than you may; try again later.",
+        ),
+        row(
+            Reason::DestinationRate,
+            "destination_rate",
+            Policy,
+            503,
+            "http_request_denied",
+            "That site is asked more often than it may be; try again later.",
+        ),
+        row(
+            Reason::Overloaded,
+            "overloaded",
+            Us,
+            503,
+            "proxy_internal_error",
+            "This proxy has too much to do; try again later.",
+        ),
+        row(Reason::StreamLimit, "stream_limit", Policy, 0, "connection_limit_reached", ""),
+        row(Reason::StreamEvicted, "stream_evicted", Policy, 0, "connection_limit_reached", ""),
     ]
 };

@@ -13,6 +13,8 @@ fn facts(wants: PageKind) -> ReplyFacts<'static> {
         exchange_id: "w1-2a-7",
         destination: "www.example:443",
         connection: ConnectionFate::KeepAlive,
+        retry_after: None,
+        rule: "",
         body: ReplyBody::Full,
     }
 }

@@ -31,6 +31,10 @@ struct Line<'a> {
     mode: &'static str,
     upstream_reused: bool,
     retried: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Clipped<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<&'static str>,
     phase: &'static str,
     closed_by: &'static str,
     reason: &'static str,
@@ -60,6 +64,8 @@ pub(super) fn write(exchange: &Exchange<'_>, line: &mut Vec<u8>) -> io::Result<(
         mode: exchange.mode(),
         upstream_reused: record.upstream_reused,
         retried: record.retried,
+        limit: record.limit.as_ref().map(|limit| Clipped::new(&limit.rule)),
+        profile: record.profile,
         phase: end.phase.label(),
         closed_by: exchange.fault().label(),
         reason: end.reason.label(),

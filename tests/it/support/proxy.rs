@@ -43,7 +43,7 @@ impl Proxy {
     pub fn with(change: impl FnOnce(&mut Settings)) -> Proxy {
         let mut settings = settings();
         change(&mut settings);
-        Proxy { app: App::start(settings).expect("the proxy starts") }
+        Proxy { app: App::start(settings, None).expect("the proxy starts") }
     }
 
     /// Where clients connect.

@@ -1,0 +1,140 @@
+//! What can be changed while it runs: a new configuration takes the place of the old one whole, or not at all.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::slots::Slots;
+use crate::config::{changes_needing_restart, settings::Settings};
+use crate::flow::services::{ForwardPolicy, Tuning};
+use crate::limits::Limits;
+use crate::limits::settings::RuleSet;
+use crate::upstream::rules::DestinationRules;
+
+/// Reads the configuration anew; the error is the whole diagnostic, for people.
+pub type Load = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
+
+/// The settings in force, and the way to newer ones.
+pub struct Reloader {
+    load: Option<Load>,
+    /// The settings in force. Held while a reload is under way, so that there is one at a time.
+    current: Mutex<Settings>,
+    own: Vec<SocketAddr>,
+    slots: Slots,
+    tuning: watch::Sender<Arc<Tuning>>,
+    policy: Arc<ArcSwap<ForwardPolicy>>,
+    limits: Arc<Limits>,
+    generation: AtomicU64,
+    failed: AtomicU64,
+    last_failed: AtomicU64,
+}
+
+/// A reload that was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Number of the configuration in force; the one at the start is 1.
+    pub generation: u64,
+    /// Keys that have changed and take effect only after a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// How reloads have gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReloadStats {
+    /// Number of the configuration in force.
+    pub generation: u64,
+    /// Reloads that were refused.
+    pub failed: u64,
+    /// Whether the last one, if there was any, was done.
+    pub last_done: bool,
+}
+
+impl Reloader {
+    /// Puts `settings` in force. `own` are the addresses we listen on: no client may go there.
+    pub fn new(settings: Settings, own: Vec<SocketAddr>, slots: Slots, load: Option<Load>) -> Self {
+        let limits = Limits::new(settings.limits.mode, rules(&settings, slots));
+        let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own)));
+        let tuning = watch::Sender::new(Arc::new(tuning(&settings)));
+        let (generation, failed, last_failed) = (AtomicU64::new(1), AtomicU64::new(0), AtomicU64::new(0));
+        let current = Mutex::new(settings);
+        Self { load, current, own, slots, tuning, policy, limits, generation, failed, last_failed }
+    }
+
+    /// Follows the settings of connections accepted from now on.
+    pub fn tuning(&self) -> watch::Receiver<Arc<Tuning>> {
+        self.tuning.subscribe()
+    }
+
+    /// The rules for each request.
+    pub fn policy(&self) -> Arc<ArcSwap<ForwardPolicy>> {
+        self.policy.clone()
+    }
+
+    /// How much at once.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Settings {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How reloads have gone.
+    pub fn stats(&self) -> ReloadStats {
+        ReloadStats {
+            generation: self.generation.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            last_done: self.last_failed.load(Relaxed) == 0,
+        }
+    }
+
+    /// Reads the configuration anew and puts it in force. What is open stays open, and its counts stay right.
+    ///
+    /// # Errors
+    /// The diagnostic; the old configuration stays in force.
+    pub fn reload(&self) -> Result<Reloaded, String> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(load) = &self.load else { return Err("this proxy was started without a way to reload\n".to_owned()) };
+        let settings = load().inspect_err(|diagnostic| {
+            self.failed.fetch_add(1, Relaxed);
+            self.last_failed.store(1, Relaxed);
+            warn!("reload refused, the old configuration stays:\n{diagnostic}");
+        })?;
+        let needs_restart = changes_needing_restart(&current, &settings);
+        self.limits.replace(settings.limits.mode, rules(&settings, self.slots));
+        self.policy.store(Arc::new(policy(&settings, &self.own)));
+        self.tuning.send_replace(Arc::new(tuning(&settings)));
+        *current = settings;
+        self.last_failed.store(0, Relaxed);
+        let generation = self.generation.fetch_add(1, Relaxed) + 1;
+        info!(generation, needs_restart = needs_restart.join(", "), "reloaded");
+        Ok(Reloaded { generation, needs_restart })
+    }
+}
+
+fn tuning(settings: &Settings) -> Tuning {
+    Tuning {
+        timeouts: settings.timeouts.clone(),
+        half_close: settings.forward.iter().map(|forward| (forward.name.clone(), forward.half_close)).collect(),
+        limits: settings.limits.clone(),
+    }
+}
+
+fn policy(settings: &Settings, own: &[SocketAddr]) -> ForwardPolicy {
+    let mut destinations = settings.destinations.clone();
+    destinations.own = own.to_vec();
+    ForwardPolicy { destinations, rules: DestinationRules::new(settings.destination_rules.clone()) }
+}
+
+/// The rules of the files, behind the one that keeps the process within its means.
+fn rules(settings: &Settings, slots: Slots) -> RuleSet {
+    let lane = slots.stream_lane(settings.limits.stream_lane);
+    let mut rules = settings.rules.resolve(lane);
+    rules.limits.insert(0, slots.rule(lane));
+    rules
+}
