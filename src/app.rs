@@ -24,6 +24,8 @@ use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::live::LiveTable;
 use crate::policy::destination::DestinationSettings;
+use crate::upstream::learned::Learned;
+use crate::upstream::rules::DestinationRules;
 use crate::worker::{self, Stage, WorkerPlan};
 
 /// Sockets that may wait to be taken over by another worker.
@@ -37,6 +39,7 @@ pub struct App {
     workers: Vec<JoinHandle<()>>,
     forward: Vec<SocketAddr>,
     counters: Vec<Arc<WorkerCounters>>,
+    learned: Arc<Learned>,
     live: Vec<Arc<LiveTable>>,
     drain_limit: Duration,
 }
@@ -44,6 +47,8 @@ pub struct App {
 /// What a worker may show of itself, and what all workers share.
 struct Shared {
     destinations: Arc<DestinationSettings>,
+    destination_rules: Arc<DestinationRules>,
+    learned: Arc<Learned>,
     pseudonym: Arc<str>,
     log: AccessLog,
     resolver: Resolver,
@@ -55,6 +60,14 @@ impl App {
     /// # Errors
     /// With the port or part that could not be had.
     pub fn start(settings: Settings) -> Result<App> {
+        App::start_with(settings, DestinationRules::default())
+    }
+
+    /// As [`App::start`], with these rules for single destinations.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub fn start_with(settings: Settings, rules: DestinationRules) -> Result<App> {
         raise_descriptor_limit();
         let admin_listener = bind_admin(settings.admin.bind)?;
         let count = settings.workers;
@@ -67,6 +80,8 @@ impl App {
         destinations.own = forward.iter().copied().chain([admin_listener.local_addr()?]).collect();
         let shared = Shared {
             destinations: Arc::new(destinations),
+            destination_rules: Arc::new(rules),
+            learned: Arc::default(),
             pseudonym: pseudonym(),
             log: AccessLog::open(&settings.log).context("the access log cannot be opened")?,
             resolver: Resolver::start(&settings.resolver).context("the resolver cannot be started")?,
@@ -80,7 +95,8 @@ impl App {
         let admin = crate::admin::start(admin_listener, admin_view(&shared, &counters, &live, &state))
             .context("the admin port cannot be served")?;
         state.set(Serving::Ready);
-        Ok(App { admin, state, stage, workers, forward, counters, live, drain_limit: settings.timeouts.drain })
+        let (learned, drain_limit) = (shared.learned, settings.timeouts.drain);
+        Ok(App { admin, state, stage, workers, forward, counters, learned, live, drain_limit })
     }
 
     /// The addresses of the forward-proxy ports, in the order of the settings.
@@ -96,6 +112,11 @@ impl App {
     /// The counters of every worker.
     pub fn counters(&self) -> &[Arc<WorkerCounters>] {
         &self.counters
+    }
+
+    /// What origins taught us about their idle connections.
+    pub fn learned(&self) -> &Learned {
+        &self.learned
     }
 
     /// The live table of every worker.
@@ -218,6 +239,8 @@ fn start_workers(
             live: live[index].clone(),
             timeouts: settings.timeouts.clone(),
             destinations: shared.destinations.clone(),
+            destination_rules: shared.destination_rules.clone(),
+            learned: shared.learned.clone(),
             pseudonym: shared.pseudonym.clone(),
             log: shared.log.clone(),
             resolver: shared.resolver.clone(),

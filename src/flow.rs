@@ -8,6 +8,7 @@ pub mod floor;
 pub mod ledger;
 pub mod outbox;
 pub mod pump;
+pub mod reuse;
 pub mod services;
 pub mod session;
 pub mod settings;

@@ -24,6 +24,9 @@ use crate::observe::counters::WorkerCounters;
 use crate::observe::live::LiveTable;
 use crate::policy::destination::DestinationSettings;
 use crate::tether::drain::Drain;
+use crate::upstream::learned::Learned;
+use crate::upstream::pool::Pool;
+use crate::upstream::rules::DestinationRules;
 
 /// What the process as a whole is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,10 @@ pub struct WorkerPlan {
     pub timeouts: Timeouts,
     /// Where clients may go.
     pub destinations: Arc<DestinationSettings>,
+    /// What is set for single destinations.
+    pub destination_rules: Arc<DestinationRules>,
+    /// What origins taught all workers.
+    pub learned: Arc<Learned>,
     /// Our name in `Via`.
     pub pseudonym: Arc<str>,
     /// The access log.
@@ -134,6 +141,9 @@ fn services(plan: &WorkerPlan) -> Rc<Services> {
     Rc::new(Services {
         timeouts: plan.timeouts.clone(),
         destinations: plan.destinations.clone(),
+        destination_rules: plan.destination_rules.clone(),
+        learned: plan.learned.clone(),
+        pool: Pool::new(plan.learned.clone(), plan.counters.clone()),
         pseudonym: plan.pseudonym.clone(),
         nothing: "".into(),
         scratch: Scratch::default(),

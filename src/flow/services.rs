@@ -12,6 +12,9 @@ use crate::observe::counters::WorkerCounters;
 use crate::observe::live::LiveTable;
 use crate::policy::destination::DestinationSettings;
 use crate::tether::drain::Drain;
+use crate::upstream::learned::Learned;
+use crate::upstream::pool::Pool;
+use crate::upstream::rules::DestinationRules;
 
 /// The parts of one worker that its sessions share.
 pub struct Services {
@@ -19,6 +22,12 @@ pub struct Services {
     pub timeouts: Timeouts,
     /// Where clients may go.
     pub destinations: Arc<DestinationSettings>,
+    /// What is set for single destinations.
+    pub destination_rules: Arc<DestinationRules>,
+    /// What origins taught all workers about their idle connections.
+    pub learned: Arc<Learned>,
+    /// Idle upstream connections that any client of the worker may use.
+    pub pool: Rc<Pool>,
     /// Our own name in `Via`, different in every process.
     pub pseudonym: Arc<str>,
     /// An empty text, shared.

@@ -212,7 +212,7 @@ impl Session<'_> {
         if services.drain.is_draining() && self.began.is_none() {
             return Poll::Ready(Ok(None));
         }
-        self.kept.poll_closed(cx);
+        self.kept.poll_closed(&services.learned, cx);
         match self.began {
             Some(began) => self.tether.waits(Phase::RequestHead, began + services.timeouts.request_head),
             None => {

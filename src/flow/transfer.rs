@@ -49,6 +49,18 @@ pub struct Transfer<'a> {
     active: Instant,
     /// When the request had gone out whole.
     sent_at: Instant,
+    /// When it had, on the connection before.
+    first_sent: Option<Instant>,
+}
+
+/// A request that was sent and not answered.
+pub struct Attempt {
+    upload: Pump,
+    floor: RateFloor,
+    moved: u64,
+    told: (u64, u64),
+    active: Instant,
+    sent_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,12 +113,36 @@ impl<'a> Transfer<'a> {
             told: (0, 0),
             active: began,
             sent_at: began,
+            first_sent: None,
         }
     }
 
-    /// Puts the request head first in line.
-    pub fn send_head(&mut self, head: &[u8]) {
-        self.upload.head_buffer(self.services).extend_from_slice(head);
+    /// Puts the request head first in line; `head` is left empty.
+    pub fn send_head(&mut self, head: &mut Vec<u8>) {
+        std::mem::swap(self.upload.head_buffer(self.services), head);
+        self.services.buffers.put(head);
+    }
+
+    /// Holds what is sent until a byte of the answer comes, up to `most` bytes of the body: see [`Self::into_attempt`].
+    pub fn retain_request(&mut self, most: usize) {
+        self.upload.retain(most);
+    }
+
+    /// What another connection needs to go on where this one died unanswered: all of the request that was read so far.
+    /// `None` when part of it is no longer held.
+    pub fn into_attempt(mut self) -> Option<Box<Attempt>> {
+        let sent_at = if self.upload_state == UploadState::Sent { Some(self.sent_at) } else { None };
+        let whole = self.upload.rewind();
+        let Self { upload, floor, moved, told, active, .. } = self;
+        if whole { Some(Box::new(Attempt { upload, floor, moved, told, active, sent_at })) } else { None }
+    }
+
+    /// Sends the request of the attempt before. Its time goes on: the clocks that ran are not set anew.
+    pub fn resume(&mut self, before: Attempt) {
+        let Attempt { mut upload, floor, moved, told, active, sent_at } = before;
+        upload.forget(self.services);
+        (self.upload, self.floor, self.moved, self.told) = (upload, floor, moved, told);
+        (self.active, self.first_sent) = (active, sent_at);
     }
 
     /// Whether the request went out whole.
@@ -180,7 +216,7 @@ impl<'a> Transfer<'a> {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
                 self.upload_state = UploadState::Sent;
-                self.sent_at = self.active;
+                self.sent_at = self.first_sent.unwrap_or(self.active);
                 self.read_ahead(ahead, WhenFull::Refuse, cx)
             }
             // The origin may have answered and closed: what it said is worth more than the fault.
@@ -207,7 +243,9 @@ impl<'a> Transfer<'a> {
                     Err(fault) => return Err(self.ended_unanswered(upstream_reason(&fault))),
                     Ok(count) => &scratch[..count],
                 };
-                self.heard = true;
+                if !std::mem::replace(&mut self.heard, true) {
+                    self.upload.forget(services);
+                }
                 if let Some(response) = self.take_heads(input, request, cx)? {
                     return Ok(Poll::Ready(response));
                 }
@@ -260,10 +298,12 @@ impl<'a> Transfer<'a> {
 
     fn begin_download(&mut self, response: &Response, body: &[u8], cx: &mut Context<'_>) -> Result<(), TransferFault> {
         self.download.set_body(response.framing, response.format);
-        let used = self
-            .download
-            .feed(body, self.client, self.services, cx)
-            .map_err(|fault| TransferFault::Failed(fault.of_download()))?;
+        let fed = self.download.feed(body, self.client, self.services, cx);
+        let used = fed.map_err(|fault| match fault {
+            // Of a chunked body nothing has been sent yet, nor of the head before it: the client can still be told.
+            PumpFault::Malformed => TransferFault::Failed(Reason::BadResponse),
+            fault => TransferFault::Failed(fault.of_download()),
+        })?;
         self.surplus.extend_from_slice(&body[used..]);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use httparse::{Header, Status};
 
-use super::field::{ConnectionOptions, Known, known, list};
+use super::field::{ConnectionOptions, Known, binds_connection, known, list};
 use super::framing::{BodyFraming, FramingFields, Version};
 use super::head::{BadHead, MAX_REQUEST_FIELDS, head_length};
 use super::method::Method;
@@ -33,6 +33,8 @@ pub struct Request {
     pub keep_alive: bool,
     /// The form in which it would like an error page.
     pub page: PageKind,
+    /// It brings credentials that hold for the whole upstream connection (NTLM, Negotiate).
+    pub binds_upstream: bool,
 }
 
 /// A head that was read.
@@ -114,6 +116,7 @@ struct Facts<'a> {
     expect: Option<&'a [u8]>,
     upgrade: Option<&'a [u8]>,
     accept: Option<&'a [u8]>,
+    binds_upstream: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -137,6 +140,7 @@ impl<'a> Facts<'a> {
             Known::Via if names_us(value, pseudonym) => return Err(Reason::Loop),
             Known::Upgrade => self.upgrade = Some(value),
             Known::Accept => self.accept = Some(value),
+            Known::Authorization => self.binds_upstream |= binds_connection(value),
             _ => {}
         }
         Ok(())
@@ -171,6 +175,7 @@ impl<'a> Facts<'a> {
             upgrade: upgrade.and_then(upgrade_to_pass_on),
             keep_alive,
             page: page_kind(self.accept),
+            binds_upstream: self.binds_upstream,
         })
     }
 
@@ -228,7 +233,9 @@ fn write_head(
             }
             Known::Expect if request.expects_continue => push_field(name, b"100-continue", out),
             Known::Via | Known::Accept => push_field(name, field.value, out),
-            Known::Other if !connection.names(name) => push_field(name, field.value, out),
+            Known::Other | Known::Authorization | Known::WwwAuthenticate if !connection.names(name) => {
+                push_field(name, field.value, out);
+            }
             _ => {}
         }
     }
