@@ -9,7 +9,7 @@ use super::connect::dial_tied;
 use super::pump::Pump;
 use super::reuse;
 use super::session::{Next, Session};
-use super::transfer::{Transfer, TransferFault};
+use super::transfer::{Attempt, Transfer, TransferFault};
 use super::tunnel;
 use crate::base::authority::Authority;
 use crate::base::reason::Reason;
@@ -41,7 +41,7 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
         reuse::announce_close(request, head);
     }
     let mut kept = reuse::take(session, request, authority, rule, began);
-    let mut attempt = None;
+    let mut attempt: Option<Box<Attempt>> = None;
     loop {
         let (mut upstream, provenance) = match kept.take() {
             Some(upstream) => (upstream, Provenance::Kept),

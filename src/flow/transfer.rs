@@ -1,11 +1,14 @@
 //! One request and its response on one upstream connection: what is sent, what is read, in both directions at once.
 
+mod attempt;
+
 use std::io;
 use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+pub use self::attempt::Attempt;
 use super::ahead::{WhenFull, read_ahead};
 use super::floor::RateFloor;
 use super::pump::{Ends, Pump, PumpFault, ReadAhead, WaitsFor};
@@ -51,16 +54,6 @@ pub struct Transfer<'a> {
     sent_at: Instant,
     /// When it had, on the connection before.
     first_sent: Option<Instant>,
-}
-
-/// A request that was sent and not answered.
-pub struct Attempt {
-    upload: Pump,
-    floor: RateFloor,
-    moved: u64,
-    told: (u64, u64),
-    active: Instant,
-    sent_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,28 +114,6 @@ impl<'a> Transfer<'a> {
     pub fn send_head(&mut self, head: &mut Vec<u8>) {
         std::mem::swap(self.upload.head_buffer(self.services), head);
         self.services.buffers.put(head);
-    }
-
-    /// Holds what is sent until a byte of the answer comes, up to `most` bytes of the body: see [`Self::into_attempt`].
-    pub fn retain_request(&mut self, most: usize) {
-        self.upload.retain(most);
-    }
-
-    /// What another connection needs to go on where this one died unanswered: all of the request that was read so far.
-    /// `None` when part of it is no longer held.
-    pub fn into_attempt(mut self) -> Option<Box<Attempt>> {
-        let sent_at = if self.upload_state == UploadState::Sent { Some(self.sent_at) } else { None };
-        let whole = self.upload.rewind();
-        let Self { upload, floor, moved, told, active, .. } = self;
-        if whole { Some(Box::new(Attempt { upload, floor, moved, told, active, sent_at })) } else { None }
-    }
-
-    /// Sends the request of the attempt before. Its time goes on: the clocks that ran are not set anew.
-    pub fn resume(&mut self, before: Attempt) {
-        let Attempt { mut upload, floor, moved, told, active, sent_at } = before;
-        upload.forget(self.services);
-        (self.upload, self.floor, self.moved, self.told) = (upload, floor, moved, told);
-        (self.active, self.first_sent) = (active, sent_at);
     }
 
     /// Whether the request went out whole.
