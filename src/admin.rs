@@ -7,7 +7,7 @@ mod guard;
 mod health;
 mod listener;
 mod metrics;
-mod process;
+pub mod process;
 mod routes;
 mod server;
 pub mod settings;

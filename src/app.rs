@@ -16,15 +16,16 @@ use tracing::{info, warn};
 
 use crate::admin::{AdminServer, AdminView, Serving, ServingState};
 use crate::config::settings::Settings;
-use crate::listen::accept::Workers;
-use crate::listen::settings::ForwardSettings;
 use crate::limits::overload::Overload;
 use crate::limits::sources::Sources;
+use crate::listen::accept::Workers;
+use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::Resolver;
 use crate::net::socket::listen;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::live::LiveTable;
+use crate::upstream::learned::Learned;
 use crate::worker::{self, Stage, WorkerPlan};
 
 /// Sockets that may wait to be taken over by another worker.
@@ -46,6 +47,7 @@ pub struct App {
     workers: Vec<JoinHandle<()>>,
     forward: Vec<SocketAddr>,
     counters: Vec<Arc<WorkerCounters>>,
+    learned: Arc<Learned>,
     live: Vec<Arc<LiveTable>>,
     reloader: Arc<Reloader>,
     _pressure: PressureWatch,
@@ -56,6 +58,7 @@ struct Shared {
     reloader: Arc<Reloader>,
     sources: Arc<Sources>,
     overload: Arc<Overload>,
+    learned: Arc<Learned>,
     pseudonym: Arc<str>,
     log: AccessLog,
     resolver: Resolver,
@@ -80,6 +83,7 @@ impl App {
             reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)),
             sources: Arc::default(),
             overload: Arc::default(),
+            learned: Arc::default(),
             pseudonym: pseudonym(),
             log: AccessLog::open(&settings.log).context("the access log cannot be opened")?,
             resolver: Resolver::start(&settings.resolver).context("the resolver cannot be started")?,
@@ -100,8 +104,8 @@ impl App {
         let admin = crate::admin::start(admin_listener, admin_view(&shared, &counters, &live, &state))
             .context("the admin port cannot be served")?;
         state.set(Serving::Ready);
-        let reloader = shared.reloader;
-        Ok(App { admin, state, stage, workers, forward, counters, live, reloader, _pressure: pressure })
+        let (reloader, learned) = (shared.reloader, shared.learned);
+        Ok(App { admin, state, stage, workers, forward, counters, learned, live, reloader, _pressure: pressure })
     }
 
     /// The addresses of the forward-proxy ports, in the order of the settings.
@@ -117,6 +121,11 @@ impl App {
     /// The counters of every worker.
     pub fn counters(&self) -> &[Arc<WorkerCounters>] {
         &self.counters
+    }
+
+    /// What origins taught us about their idle connections.
+    pub fn learned(&self) -> &Learned {
+        &self.learned
     }
 
     /// The live table of every worker.
@@ -256,6 +265,7 @@ fn start_workers(
             limits: shared.reloader.limits().clone(),
             sources: shared.sources.clone(),
             overload: shared.overload.clone(),
+            learned: shared.learned.clone(),
             pseudonym: shared.pseudonym.clone(),
             log: shared.log.clone(),
             resolver: shared.resolver.clone(),

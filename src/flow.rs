@@ -10,6 +10,7 @@ pub mod holding;
 pub mod ledger;
 pub mod outbox;
 pub mod pump;
+pub mod reuse;
 pub mod services;
 pub mod session;
 pub mod settings;

@@ -27,6 +27,8 @@ use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::live::LiveTable;
 use crate::tether::drain::Drain;
+use crate::upstream::learned::Learned;
+use crate::upstream::pool::Pool;
 
 /// Between two looks at how late the worker is.
 const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -68,6 +70,8 @@ pub struct WorkerPlan {
     pub sources: Arc<Sources>,
     /// How short the process is of what it needs.
     pub overload: Arc<Overload>,
+    /// What origins taught all workers.
+    pub learned: Arc<Learned>,
     /// Our name in `Via`.
     pub pseudonym: Arc<str>,
     /// The access log.
@@ -111,7 +115,10 @@ async fn run(mut plan: WorkerPlan) {
     let newest = Rc::new(RefCell::new(services.clone()));
     let acceptor = Acceptor { index: plan.index, workers: plan.workers.clone(), services: newest.clone() };
     tokio::task::spawn_local(heartbeat(plan.counters.clone()));
-    let mut accepting = vec![tokio::task::spawn_local(follow(plan.tuning, newest)), tokio::task::spawn_local(acceptor.clone().run_inbox(plan.inbox))];
+    let mut accepting = vec![
+        tokio::task::spawn_local(follow(plan.tuning, newest)),
+        tokio::task::spawn_local(acceptor.clone().run_inbox(plan.inbox)),
+    ];
     for (listener, settings) in plan.listeners {
         match TcpListener::from_std(listener) {
             Ok(listener) => accepting.push(tokio::task::spawn_local(acceptor.clone().run(listener, settings))),
@@ -168,6 +175,8 @@ fn services(plan: &mut WorkerPlan) -> Rc<Services> {
         limits: plan.limits.clone(),
         sources: plan.sources.clone(),
         overload: plan.overload.clone(),
+        learned: plan.learned.clone(),
+        pool: Pool::new(plan.learned.clone(), plan.counters.clone()),
         pseudonym: plan.pseudonym.clone(),
         nothing: "".into(),
         scratch: Rc::new(Scratch::default()),

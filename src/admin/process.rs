@@ -16,7 +16,7 @@ pub(super) fn open_fds() -> Option<u64> {
 }
 
 /// Resident memory in bytes.
-pub(super) fn resident_bytes() -> Option<u64> {
+pub fn resident_bytes() -> Option<u64> {
     resident_in(&fs::read_to_string("/proc/self/status").ok()?)
 }
 

@@ -128,7 +128,10 @@ fn tuning(settings: &Settings) -> Tuning {
 fn policy(settings: &Settings, own: &[SocketAddr]) -> ForwardPolicy {
     let mut destinations = settings.destinations.clone();
     destinations.own = own.to_vec();
-    ForwardPolicy { destinations, rules: DestinationRules::new(settings.destination_rules.clone()) }
+    ForwardPolicy {
+        destinations: Arc::new(destinations),
+        rules: DestinationRules::new(settings.destination_rules.clone()),
+    }
 }
 
 /// The rules of the files, behind the one that keeps the process within its means.

@@ -37,11 +37,7 @@ pub async fn admit(session: &mut Session<'_>, request: &Request, authority: &Arc
 ///
 /// # Errors
 /// The [`Reason`] to answer with instead.
-pub async fn admit_response(
-    session: &mut Session<'_>,
-    request: &Request,
-    response: &Response,
-) -> Result<(), Reason> {
+pub async fn admit_response(session: &mut Session<'_>, request: &Request, response: &Response) -> Result<(), Reason> {
     match (response.push, response.kind) {
         (Push::Declared, _) | (_, ResponseKind::Switching) => Box::pin(stream(session, request)).await,
         (Push::Unsaid, _) if request.push == Push::Declared => {

@@ -59,7 +59,7 @@ pub async fn dial_tied(
     let context = DialContext {
         resolver: &services.resolver,
         destinations: &policy.destinations,
-        row: tether.row(),
+        row: Some(tether.row()),
         counters: &services.counters,
         connect: services.timeouts().connect,
         head_start: services.timeouts().connect_head_start,

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::admission;
 use super::answer::{linger, refuse};
 use super::connect::dial_tied;
 use super::pump::Pump;
+use super::reuse;
 use super::session::{Next, Session};
-use super::transfer::{Transfer, TransferFault};
+use super::transfer::{Attempt, Transfer, TransferFault};
 use super::tunnel;
 use crate::base::authority::Authority;
 use crate::base::reason::Reason;
@@ -17,7 +19,9 @@ use crate::http::request::Request;
 use crate::http::response::{Response, ResponseKind};
 use crate::net::socket::reset_on_drop;
 use crate::observe::live::Kind;
-use crate::upstream::kept::{Found, Freshness, keep_for};
+use crate::upstream::connection::{Promise, Upstream};
+use crate::upstream::rules::reuse_of;
+use crate::upstream::settings::{DestinationRule, Reuse};
 use crate::upstream::socket::{OnDrop, UpstreamSocket};
 
 /// Where an upstream connection came from.
@@ -25,71 +29,73 @@ use crate::upstream::socket::{OnDrop, UpstreamSocket};
 enum Provenance {
     /// Dialled for this request.
     Fresh,
-    /// It has served a request before, and may have been closed since.
+    /// It lay idle before, and may have been closed since.
     Kept,
 }
 
 /// Sees one request to its end. `head` is the head as the origin gets it.
 pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<Authority>, head: &mut Vec<u8>) -> Next {
     let began = session.began.unwrap_or_else(Instant::now);
-    let mut kept = take_kept(session, request, authority, began);
+    let rule = session.rule.clone();
+    let rule = rule.as_deref();
+    if reuse_of(rule) == Reuse::Off {
+        reuse::announce_close(request, head);
+    }
+    let mut kept = reuse::take(session, request, authority, rule, began);
+    let mut attempt: Option<Box<Attempt>> = None;
     loop {
-        let (socket, provenance) = match kept.take() {
-            Some(socket) => (socket, Provenance::Kept),
+        let (mut upstream, provenance) = match kept.take() {
+            Some(upstream) => (upstream, Provenance::Kept),
             None => match dial_tied(session, request, authority).await {
-                Ok(socket) => (socket, Provenance::Fresh),
+                Ok(socket) => (Box::new(Upstream::fresh(socket, authority.clone(), began)), Provenance::Fresh),
+                Err(reason) if attempt.is_some() => return refuse_in_the_middle(session, request, reason).await,
                 Err(reason) => return refuse(session, Some(request), reason).await,
             },
         };
+        if request.binds_upstream {
+            upstream.bind();
+        }
         let (services, holding, client) = (session.services, session.holding, session.client);
-        let mut transfer = Transfer::new(holding, client, socket.stream(), request, began, session.patience());
-        transfer.send_head(head);
+        let upstream_socket = upstream.socket.stream();
+        let mut transfer = Transfer::new(holding, client, upstream_socket, request, began, session.patience());
+        match attempt.take() {
+            Some(before) => transfer.resume(*before),
+            None => transfer.send_head(head),
+        }
+        if provenance == Provenance::Kept && reuse::may_repeat(request) {
+            transfer.retain_request(reuse::REPLAYABLE as usize);
+        }
         match transfer.response(request, &mut session.ahead).await {
             Ok(response) => {
-                services.buffers.put(head);
-                let delivered = deliver(session, &response, &mut transfer, &socket).await;
+                if let Err(reason) = admission::admit_response(session, request, &response).await {
+                    drop(transfer);
+                    drop(upstream);
+                    return refuse_in_the_middle(session, request, reason).await;
+                }
+                let delivered = deliver(session, &response, &mut transfer, &upstream.socket).await;
                 drop(transfer);
-                return settle(session, delivered, authority, socket).await;
+                if response.binds_upstream {
+                    upstream.bind();
+                }
+                return settle(session, delivered, rule, upstream).await;
             }
-            Err(TransferFault::Unanswered(_)) if provenance == Provenance::Kept && may_repeat(request) => {
+            Err(TransferFault::Unanswered(reason)) if provenance == Provenance::Kept => {
+                attempt = transfer.into_attempt();
+                upstream.has_failed(&services.learned, began);
+                if attempt.is_none() {
+                    drop(upstream);
+                    return refuse_in_the_middle(session, request, reason).await;
+                }
                 services.counters.stale_retries.add(1);
                 session.ledger.note(|record| record.retried = true);
             }
             Err(TransferFault::Unanswered(reason) | TransferFault::Failed(reason)) => {
                 drop(transfer);
-                drop(socket);
+                drop(upstream);
                 return refuse_in_the_middle(session, request, reason).await;
             }
         }
     }
-}
-
-/// A kept connection fit for this request. What must not be sent twice goes only on one that is just proven.
-fn take_kept(
-    session: &mut Session<'_>,
-    request: &Request,
-    authority: &Authority,
-    now: Instant,
-) -> Option<UpstreamSocket> {
-    let freshness = if may_repeat(request) { Freshness::Any } else { Freshness::JustProven };
-    match session.kept.take(authority, freshness, now) {
-        Found::Ready(socket) => {
-            socket.set_on_drop(OnDrop::Reset);
-            session.services.counters.upstream_reused.add(1);
-            session.ledger.note(|record| record.upstream_reused = true);
-            Some(socket)
-        }
-        Found::Stale => {
-            session.services.counters.upstream_stale.add(1);
-            None
-        }
-        Found::Nothing => None,
-    }
-}
-
-/// Whether the request may be sent again: once more does no harm, and there is no body that is gone by then.
-fn may_repeat(request: &Request) -> bool {
-    request.method.is_idempotent() && request.framing == BodyFraming::None
 }
 
 /// A request whose body may be half read cannot leave the connection open behind its refusal.
@@ -101,8 +107,8 @@ async fn refuse_in_the_middle(session: &mut Session<'_>, request: &Request, reas
 
 /// How a response was delivered, and what that means for both connections.
 enum Delivered {
-    /// To its end. The origin's connection may be used again until then; the client's goes on, or not.
-    Whole { next: Next, keep_until: Option<Instant> },
+    /// To its end, at that time. The origin's connection may be used again, or not; the client's goes on, or not.
+    Whole { next: Next, reusable: Option<Promise>, ended: Instant },
     /// Not to its end: the client is cut.
     Cut(Reason),
     /// The connection became a tunnel.
@@ -135,24 +141,25 @@ async fn deliver(
         socket.set_on_drop(OnDrop::Close);
     }
     let next = if whole && response.client_keep_alive { Next::Request } else { Next::Close };
-    let reusable = next == Next::Request && transfer.is_upstream_clean() && response.upstream_keep_alive;
-    let setting = session.services.timeouts().upstream_idle;
-    let keep = if reusable { keep_for(setting, response.upstream_idle_seconds) } else { None };
-    Delivered::Whole { next, keep_until: keep.map(|time| transfer.last_moved() + time) }
+    let reusable = whole && transfer.is_upstream_clean() && response.upstream_keep_alive;
+    let promise =
+        Promise { idle_seconds: response.upstream_idle_seconds, requests_left: response.upstream_requests_left };
+    Delivered::Whole { next, reusable: reusable.then_some(promise), ended: transfer.last_moved() }
 }
 
 /// Leaves both connections as the delivery says.
 async fn settle(
     session: &mut Session<'_>,
     delivered: Delivered,
-    authority: &Arc<Authority>,
-    socket: UpstreamSocket,
+    rule: Option<&DestinationRule>,
+    upstream: Box<Upstream>,
 ) -> Next {
     match delivered {
-        Delivered::Whole { next, keep_until } => {
-            match keep_until {
-                Some(until) => session.kept.put(socket, authority.clone(), Instant::now(), until),
-                None => drop(socket),
+        Delivered::Whole { next, reusable, ended } => {
+            reuse::keep_spare(session.services, upstream.authority(), rule);
+            match reusable {
+                Some(promise) => reuse::lay_aside(session, upstream, rule, promise, next, ended),
+                None => drop(upstream),
             }
             session.ledger.end(Reason::Done);
             if next == Next::Close {
@@ -166,7 +173,7 @@ async fn settle(
         }
         Delivered::Switched { surplus, to_client } => {
             session.tether.row().set_kind(Kind::Upgrade);
-            Box::pin(tunnel::run(session, socket, surplus, *to_client)).await
+            Box::pin(tunnel::run(session, upstream.socket, surplus, *to_client)).await
         }
     }
 }

@@ -69,7 +69,7 @@ enum Stream {
     /// It is one, and waits for its slot while it goes on.
     Waiting(Ticket, Arc<Seat>),
     /// It has its slot.
-    Held { guard: Guard, seat: Arc<Seat>, leaves_by: Option<Instant> },
+    Held { _guard: Guard, seat: Arc<Seat>, leaves_by: Option<Instant> },
 }
 
 /// A look at how fast an exchange moves.
@@ -139,9 +139,10 @@ impl<'a> Holding<'a> {
     fn plan(&self, authority: &Arc<Authority>) -> Result<Arc<Plan>, Reason> {
         let mut state = self.state.borrow_mut();
         let limits = &self.services.limits;
-        let known = state.planned.as_ref().filter(|planned| {
-            Arc::ptr_eq(&planned.authority, authority) && limits.is_current(&planned.plan)
-        });
+        let known = state
+            .planned
+            .as_ref()
+            .filter(|planned| Arc::ptr_eq(&planned.authority, authority) && limits.is_current(&planned.plan));
         if known.is_none() {
             let row = self.tether.row();
             let subject = Subject::new(self.source(), row.listener(), authority);
@@ -174,7 +175,7 @@ impl<'a> Holding<'a> {
         }
         let seat = Seat::new(self.tether.row().clone());
         match self.services.limits.admit(&plan, Lane::Stream, Some(&seat)) {
-            Admit::Granted(guard) => state.stream = Stream::Held { guard, seat, leaves_by: None },
+            Admit::Granted(guard) => state.stream = Stream::Held { _guard: guard, seat, leaves_by: None },
             Admit::Wait(ticket) => state.stream = Stream::Waiting(ticket, seat),
             Admit::Refused(refusal) => {
                 drop(state);
@@ -215,26 +216,16 @@ impl<'a> Holding<'a> {
                 drop(state);
                 self.judge_pace()
             }
-            Stream::Waiting(ticket, seat) => {
-                let polled = match ticket.poll(cx) {
-                    Poll::Pending if std::time::Instant::now() >= ticket.deadline() => Err(ticket.give_up()),
-                    Poll::Pending => {
-                        self.tether.attend(ticket.deadline().into());
-                        return Ok(());
-                    }
-                    Poll::Ready(done) => done,
-                };
-                let seat = seat.clone();
-                match polled {
-                    Ok(guard) => {
-                        state.stream = Stream::Held { guard, seat, leaves_by: None };
-                        Ok(())
-                    }
-                    Err(refusal) => {
-                        drop(state);
-                        Err(self.refused(&refusal))
-                    }
+            Stream::Waiting(ticket, _) => {
+                let polled = ticket.poll(cx);
+                let deadline = ticket.deadline();
+                if polled.is_pending() && std::time::Instant::now() < deadline {
+                    self.tether.attend(deadline.into());
+                    return Ok(());
                 }
+                let waited = std::mem::take(&mut state.stream);
+                drop(state);
+                self.end_wait(waited, polled)
             }
             Stream::Held { seat, leaves_by, .. } => {
                 if !seat.poll_evicted(cx).is_ready() {
@@ -248,6 +239,22 @@ impl<'a> Holding<'a> {
                 self.tether.attend(by);
                 Ok(())
             }
+        }
+    }
+
+    /// The wait of a stream is over: it has its slot, or it will not get one.
+    fn end_wait(&self, waited: Stream, polled: Poll<Result<Guard, Refusal>>) -> Result<(), Reason> {
+        let Stream::Waiting(ticket, seat) = waited else { return Ok(()) };
+        let done = match polled {
+            Poll::Ready(done) => done,
+            Poll::Pending => Err(ticket.give_up()),
+        };
+        match done {
+            Ok(guard) => {
+                self.state.borrow_mut().stream = Stream::Held { _guard: guard, seat, leaves_by: None };
+                Ok(())
+            }
+            Err(refusal) => Err(self.refused(&refusal)),
         }
     }
 

@@ -8,11 +8,13 @@ use tokio::net::TcpStream;
 use crate::net::scratch::BufferPool;
 use crate::net::socket::poll_send;
 
-/// What is still to be sent to one socket, in order.
+/// What is still to be sent to one socket, in order; and, where that is wanted, what was sent already.
 #[derive(Debug, Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
+    /// While there are no more bytes than this, those that were sent are held too; 0 holds none.
+    retained: usize,
 }
 
 impl Outbox {
@@ -34,7 +36,43 @@ impl Outbox {
         &mut self.bytes
     }
 
-    /// Sends until nothing waits; the memory then goes back to the pool. Ready with the bytes sent by this call.
+    /// Holds what is sent from now on, as long as it is no more than `most` bytes behind what waits now. Nothing may
+    /// have been sent before.
+    pub fn retain(&mut self, most: usize) {
+        self.retained = self.bytes.len() + most;
+    }
+
+    /// Whether everything that was ever sent is still held.
+    pub fn is_retaining(&self) -> bool {
+        self.retained > 0 && self.bytes.len() <= self.retained
+    }
+
+    /// Sends from the beginning again; false, and nothing changes, when part of it is no longer held.
+    pub fn rewind(&mut self) -> bool {
+        let whole = self.is_retaining();
+        if whole {
+            self.sent = 0;
+        }
+        whole
+    }
+
+    /// Holds no longer what was sent.
+    pub fn forget(&mut self, pool: &BufferPool) {
+        self.retained = 0;
+        if self.is_empty() {
+            self.release(pool);
+        }
+    }
+
+    fn release(&mut self, pool: &BufferPool) {
+        (self.sent, self.retained) = (0, 0);
+        if self.bytes.capacity() > 0 {
+            pool.put(&mut self.bytes);
+        }
+    }
+
+    /// Sends until nothing waits; the memory then goes back to the pool, unless it is held. Ready with the bytes sent by
+    /// this call.
     ///
     /// # Errors
     /// What the kernel says.
@@ -50,9 +88,8 @@ impl Outbox {
             self.sent += count;
             *sent += count as u64;
         }
-        self.sent = 0;
-        if self.bytes.capacity() > 0 {
-            pool.put(&mut self.bytes);
+        if !self.is_retaining() {
+            self.release(pool);
         }
         Poll::Ready(Ok(()))
     }
@@ -69,6 +106,13 @@ impl Outbox {
         cx: &mut Context<'_>,
         sent: &mut u64,
     ) -> io::Result<()> {
+        if self.is_retaining() {
+            self.buffer(pool).extend_from_slice(data);
+            return match self.poll_flush(socket, pool, cx, sent) {
+                Poll::Ready(Err(fault)) => Err(fault),
+                _ => Ok(()),
+            };
+        }
         let mut left = data;
         while !left.is_empty() {
             let waiting = self.len();
@@ -82,7 +126,7 @@ impl Outbox {
         }
         if self.is_empty() {
             self.bytes.clear();
-            self.sent = 0;
+            (self.sent, self.retained) = (0, 0);
         }
         if !left.is_empty() {
             self.buffer(pool).extend_from_slice(left);

@@ -128,6 +128,21 @@ impl Pump {
         self.outbox.buffer(&services.buffers)
     }
 
+    /// Holds what is sent, up to `most` bytes of a body, so that it can be sent again: see [`Outbox::retain`].
+    pub fn retain(&mut self, most: usize) {
+        self.outbox.retain(most);
+    }
+
+    /// Holds no longer what was sent.
+    pub fn forget(&mut self, services: &Services) {
+        self.outbox.forget(&services.buffers);
+    }
+
+    /// Begins to send again from the first byte, to whichever sink it is given next; false when not all of it is held.
+    pub fn rewind(&mut self) -> bool {
+        self.outbox.rewind()
+    }
+
     /// Whether everything of the body has been taken from the source.
     pub fn is_received(&self) -> bool {
         self.source_ended || self.reader.is_done()
@@ -166,8 +181,9 @@ impl Pump {
             self.received += count as u64;
             self.reader.moved_plain(count as u64);
             let data = &input[..count];
-            if self.outbox.len() + count <= BULK_READ {
-                // A head and a small body leave in one call, not gathered from two places.
+            if self.outbox.len() + count <= BULK_READ || self.outbox.is_retaining() {
+                // A head and a small body leave in one call, not gathered from two places; and what may have to be sent
+                // again must be held before the sink can fail.
                 self.outbox.buffer(&services.buffers).extend_from_slice(data);
             } else {
                 self.outbox
@@ -249,7 +265,8 @@ impl Pump {
         services: &Services,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), PumpFault>> {
-        let spliceable = self.bulk && ends.ahead.is_empty() && self.format == BodyFormat::Plain;
+        let copied = !self.bulk || self.outbox.is_retaining();
+        let spliceable = !copied && ends.ahead.is_empty() && self.format == BodyFormat::Plain;
         if !spliceable || self.reader.plain_left() < WORTH_A_PIPE {
             self.pipe = None;
             return self.poll_receive_copy(ends, services, cx);

@@ -20,6 +20,8 @@ use crate::observe::live::LiveTable;
 use crate::policy::destination::DestinationSettings;
 use crate::policy::half_close::HalfClose;
 use crate::tether::drain::Drain;
+use crate::upstream::learned::Learned;
+use crate::upstream::pool::Pool;
 use crate::upstream::rules::DestinationRules;
 
 /// What a reload replaces for connections that are accepted after it.
@@ -37,7 +39,7 @@ pub struct Tuning {
 #[derive(Debug, Default)]
 pub struct ForwardPolicy {
     /// Where clients may go.
-    pub destinations: DestinationSettings,
+    pub destinations: Arc<DestinationSettings>,
     /// What is set for connections to single destinations.
     pub rules: DestinationRules,
 }
@@ -55,6 +57,10 @@ pub struct Services {
     pub sources: Arc<Sources>,
     /// How short the process is of what it needs.
     pub overload: Arc<Overload>,
+    /// What origins taught all workers about their idle connections.
+    pub learned: Arc<Learned>,
+    /// Idle upstream connections that any client of the worker may use.
+    pub pool: Rc<Pool>,
     /// Our own name in `Via`, different in every process.
     pub pseudonym: Arc<str>,
     /// An empty text, shared.

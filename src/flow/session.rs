@@ -102,11 +102,7 @@ impl Drop for ClientRow {
 
 /// Serves one client connection to its end. Everything opened on the way is owned by this future: dropping it closes
 /// all of it. The connection counts from this call on, polled or not.
-pub fn serve(
-    client: TcpStream,
-    row: Arc<Row>,
-    services: Rc<Services>,
-) -> impl Future<Output = ()> {
+pub fn serve(client: TcpStream, row: Arc<Row>, services: Rc<Services>) -> impl Future<Output = ()> {
     services.counters.client_connections.add(1);
     let guard = ClientRow { client, row, services };
     async move {
@@ -138,7 +134,19 @@ async fn run(client: &TcpStream, holding: &Holding<'_>, of_listener: HalfClose) 
     let (services, half_close, rule) = (ledger.services(), of_listener, None);
     let (ahead, recent, kept, began) = (Vec::new(), None, Kept::default(), None);
     let mut session = Session {
-        client, services, tether, ledger, holding, of_listener, half_close, rule, ahead, recent, kept, began };
+        client,
+        services,
+        tether,
+        ledger,
+        holding,
+        of_listener,
+        half_close,
+        rule,
+        ahead,
+        recent,
+        kept,
+        began,
+    };
     loop {
         let next = match session.arrival().await {
             Arrival::Request(request, mut head) => session.handle(&request, &mut head).await,
@@ -261,7 +269,7 @@ impl Session<'_> {
         if services.drain.is_draining() && self.began.is_none() {
             return Poll::Ready(Ok(None));
         }
-        self.kept.poll_closed(cx);
+        self.kept.poll_closed(&services.learned, cx);
         match self.began {
             Some(began) => self.tether.waits(Phase::RequestHead, began + services.timeouts().request_head),
             None => {

@@ -1,11 +1,14 @@
 //! One request and its response on one upstream connection: what is sent, what is read, in both directions at once.
 
+mod attempt;
+
 use std::io;
 use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+pub use self::attempt::Attempt;
 use super::ahead::{WhenFull, read_ahead};
 use super::floor::RateFloor;
 use super::holding::{Event, Holding, in_answer};
@@ -54,6 +57,8 @@ pub struct Transfer<'a> {
     active: Instant,
     /// When the request had gone out whole.
     sent_at: Instant,
+    /// When it had, on the connection before.
+    first_sent: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,12 +113,14 @@ impl<'a> Transfer<'a> {
             told: (0, 0),
             active: began,
             sent_at: began,
+            first_sent: None,
         }
     }
 
-    /// Puts the request head first in line.
-    pub fn send_head(&mut self, head: &[u8]) {
-        self.upload.head_buffer(self.services).extend_from_slice(head);
+    /// Puts the request head first in line; `head` is left empty.
+    pub fn send_head(&mut self, head: &mut Vec<u8>) {
+        std::mem::swap(self.upload.head_buffer(self.services), head);
+        self.services.buffers.put(head);
     }
 
     /// Whether the request went out whole.
@@ -191,7 +198,7 @@ impl<'a> Transfer<'a> {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
                 self.upload_state = UploadState::Sent;
-                self.sent_at = self.active;
+                self.sent_at = self.first_sent.unwrap_or(self.active);
                 self.read_ahead(ahead, WhenFull::Refuse, cx)
             }
             // The origin may have answered and closed: what it said is worth more than the fault.
@@ -218,7 +225,9 @@ impl<'a> Transfer<'a> {
                     Err(fault) => return Err(self.ended_unanswered(upstream_reason(&fault))),
                     Ok(count) => &scratch[..count],
                 };
-                self.heard = true;
+                if !std::mem::replace(&mut self.heard, true) {
+                    self.upload.forget(services);
+                }
                 if let Some(response) = self.take_heads(input, request, cx)? {
                     return Ok(Poll::Ready(response));
                 }
@@ -276,10 +285,12 @@ impl<'a> Transfer<'a> {
             self.surplus.extend_from_slice(body);
             return Ok(());
         }
-        let used = self
-            .download
-            .feed(body, self.client, self.services, cx)
-            .map_err(|fault| TransferFault::Failed(fault.of_download()))?;
+        let fed = self.download.feed(body, self.client, self.services, cx);
+        let used = fed.map_err(|fault| match fault {
+            // Of a chunked body nothing has been sent yet, nor of the head before it: the client can still be told.
+            PumpFault::Malformed => TransferFault::Failed(Reason::BadResponse),
+            fault => TransferFault::Failed(fault.of_download()),
+        })?;
         self.surplus.extend_from_slice(&body[used..]);
         Ok(())
     }

@@ -5,6 +5,8 @@
 pub enum Known {
     /// Accept, read to choose the form of our own answers.
     Accept,
+    /// Authorization: some schemes tie the connection to one identity.
+    Authorization,
     /// Connection: per hop.
     Connection,
     /// Content-Length: framing.
@@ -23,6 +25,8 @@ pub enum Known {
     Upgrade,
     /// Via: grows by our pseudonym.
     Via,
+    /// WWW-Authenticate: some schemes tie the connection to one identity.
+    WwwAuthenticate,
     /// Per hop, never passed on: Proxy-Connection, Proxy-Authenticate, Proxy-Authorization,
     /// Proxy-Authentication-Info, TE, HTTP2-Settings.
     PerHop,
@@ -43,9 +47,11 @@ pub fn known(name: &[u8]) -> Known {
         10 if is(b"connection") => Known::Connection,
         10 if is(b"keep-alive") => Known::KeepAlive,
         12 if is(b"content-type") => Known::ContentType,
+        13 if is(b"authorization") => Known::Authorization,
         14 if is(b"content-length") => Known::ContentLength,
         14 if is(b"http2-settings") => Known::PerHop,
         16 if is(b"proxy-connection") => Known::PerHop,
+        16 if is(b"www-authenticate") => Known::WwwAuthenticate,
         17 if is(b"transfer-encoding") => Known::TransferEncoding,
         18 if is(b"proxy-authenticate") => Known::PerHop,
         19 if is(b"proxy-authorization") => Known::PerHop,
@@ -57,6 +63,15 @@ pub fn known(name: &[u8]) -> Known {
 /// The members of a comma-separated list, without the white space around them and without empty ones.
 pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+/// Whether credentials or challenges are of a scheme that holds for the whole connection, not for one request: NTLM and
+/// Negotiate (RFC 4559 section 6).
+pub fn binds_connection(value: &[u8]) -> bool {
+    list(value).any(|member| {
+        let scheme = member.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    })
 }
 
 /// Most fields that `Connection` may name.
@@ -117,6 +132,22 @@ mod tests {
         assert_eq!(known(b"Te"), Known::PerHop);
         assert_eq!(known(b"X-Te"), Known::Other);
         assert_eq!(known(b""), Known::Other);
+    }
+
+    #[test]
+    fn schemes_that_bind_a_connection() {
+        for (value, binds) in [
+            ("NTLM", true),
+            ("ntlm TlRMTVNTUAABAAAA", true),
+            ("Negotiate YII=", true),
+            ("Basic realm=\"x\", Negotiate", true),
+            ("Basic bnRsbQ==", false),
+            ("Bearer NTLM", false),
+            ("NTLMv2", false),
+            ("", false),
+        ] {
+            assert_eq!(binds_connection(value.as_bytes()), binds, "{value}");
+        }
     }
 
     #[test]

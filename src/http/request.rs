@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use httparse::{Header, Status};
 
-use super::field::{ConnectionOptions, Known, known, list};
+use super::field::{ConnectionOptions, Known, binds_connection, known, list};
 use super::framing::{BodyFraming, FramingFields, Version};
 use super::head::{BadHead, MAX_REQUEST_FIELDS, head_length};
 use super::method::Method;
@@ -36,6 +36,8 @@ pub struct Request {
     pub push: Push,
     /// The form in which it would like an error page.
     pub page: PageKind,
+    /// It brings credentials that hold for the whole upstream connection (NTLM, Negotiate).
+    pub binds_upstream: bool,
 }
 
 /// A head that was read.
@@ -117,6 +119,7 @@ struct Facts<'a> {
     expect: Option<&'a [u8]>,
     upgrade: Option<&'a [u8]>,
     accept: Option<&'a [u8]>,
+    binds_upstream: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -140,6 +143,7 @@ impl<'a> Facts<'a> {
             Known::Via if names_us(value, pseudonym) => return Err(Reason::Loop),
             Known::Upgrade => self.upgrade = Some(value),
             Known::Accept => self.accept = Some(value),
+            Known::Authorization => self.binds_upstream |= binds_connection(value),
             _ => {}
         }
         Ok(())
@@ -175,6 +179,7 @@ impl<'a> Facts<'a> {
             keep_alive,
             push: self.accept.map_or(Push::Unsaid, of_accept),
             page: page_kind(self.accept),
+            binds_upstream: self.binds_upstream,
         })
     }
 
@@ -232,7 +237,11 @@ fn write_head(
             }
             Known::Expect if request.expects_continue => push_field(name, b"100-continue", out),
             Known::Via | Known::Accept => push_field(name, field.value, out),
-            Known::Other | Known::ContentType if !connection.names(name) => push_field(name, field.value, out),
+            Known::Other | Known::ContentType | Known::Authorization | Known::WwwAuthenticate
+                if !connection.names(name) =>
+            {
+                push_field(name, field.value, out);
+            }
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{Header, Status};
 
 use super::body::BodyFormat;
-use super::field::{ConnectionOptions, Known, known, list};
+use super::field::{ConnectionOptions, Known, binds_connection, known, list};
 use super::framing::{BodyFraming, FramingFields, Version, decimal};
 use super::head::{BadHead, MAX_RESPONSE_FIELDS, head_length};
 use super::method::Method;
@@ -39,6 +39,10 @@ pub struct Response {
     pub upstream_keep_alive: bool,
     /// Seconds the origin keeps an idle connection, where it says so (`Keep-Alive: timeout=`).
     pub upstream_idle_seconds: Option<u64>,
+    /// Requests the origin would still take on this connection, where it says so (`Keep-Alive: max=`).
+    pub upstream_requests_left: Option<u64>,
+    /// It brings a challenge or an identity that holds for the whole upstream connection (NTLM, Negotiate).
+    pub binds_upstream: bool,
     /// The client may send another request after this response.
     pub client_keep_alive: bool,
     /// Its type is that of a push stream.
@@ -118,6 +122,8 @@ struct Facts<'a> {
     upgrade: Option<&'a [u8]>,
     idle_seconds: Option<u64>,
     push: Push,
+    requests_left: Option<u64>,
+    binds_upstream: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -132,7 +138,11 @@ impl<'a> Facts<'a> {
                 }
                 Known::Connection => facts.connection.read(field.value).map_err(|_| Reason::BadResponse)?,
                 Known::Upgrade => facts.upgrade = Some(field.value),
-                Known::KeepAlive => facts.idle_seconds = idle_seconds(field.value),
+                Known::KeepAlive => {
+                    facts.idle_seconds = parameter(field.value, b"timeout=");
+                    facts.requests_left = parameter(field.value, b"max=");
+                }
+                Known::WwwAuthenticate => facts.binds_upstream |= binds_connection(field.value),
                 Known::ContentType => facts.push = of_content_type(field.value),
                 _ => {}
             }
@@ -162,6 +172,8 @@ impl<'a> Facts<'a> {
             format: if chunks { BodyFormat::Chunked } else { BodyFormat::Plain },
             upstream_keep_alive: upstream_keep_alive && framing != BodyFraming::UntilClose,
             upstream_idle_seconds: self.idle_seconds,
+            upstream_requests_left: self.requests_left,
+            binds_upstream: self.binds_upstream,
             client_keep_alive: ends_itself && request.keep_alive && client == ClientConnection::MayStay,
             push: if framing == BodyFraming::None { Push::Unsaid } else { self.push },
         })
@@ -186,11 +198,11 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Seconds in `Keep-Alive: timeout=N`.
-fn idle_seconds(value: &[u8]) -> Option<u64> {
+/// The number behind `name` in `Keep-Alive: timeout=N, max=N`; the name ends in `=`.
+fn parameter(value: &[u8], name: &[u8]) -> Option<u64> {
     list(value).find_map(|parameter| {
-        let (name, seconds) = parameter.split_at_checked("timeout=".len())?;
-        if name.eq_ignore_ascii_case(b"timeout=") { decimal(seconds) } else { None }
+        let (own, number) = parameter.split_at_checked(name.len())?;
+        if own.eq_ignore_ascii_case(name) { decimal(number) } else { None }
     })
 }
 
@@ -220,7 +232,11 @@ fn write_fields(
                 write_framing(name, *kind, field.value, request, response, out);
             }
             Known::Via | Known::Accept | Known::Expect | Known::Host => push_field(name, field.value, out),
-            Known::Other | Known::ContentType if !facts.connection.names(name) => push_field(name, field.value, out),
+            Known::Other | Known::ContentType | Known::Authorization | Known::WwwAuthenticate
+                if !facts.connection.names(name) =>
+            {
+                push_field(name, field.value, out);
+            }
             _ => {}
         }
     }

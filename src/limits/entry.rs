@@ -179,6 +179,12 @@ impl Entry {
         Terms::lifted(self.lock().terms.rule.clone())
     }
 
+    /// Asks the longest silent stream to make room; false when there is none to ask.
+    pub(super) fn evict_longest_silent(&self) -> bool {
+        let victim = self.lock().seats.take_longest_silent();
+        victim.inspect(|seat| seat.evict()).is_some()
+    }
+
     /// What is held now.
     pub(super) fn usage(&self) -> Usage {
         let state = self.lock();

@@ -146,7 +146,10 @@ mod tests {
         assert_eq!(next_level(calm, &Readings { slots: 0.99, ..Readings::default() }), Level::ShedScans);
         assert_eq!(next_level(calm, &Readings { slots: 0.98, ..Readings::default() }), calm);
         assert_eq!(next_level(calm, &Readings { spool: 0.9, ..Readings::default() }), Level::ShedScans);
-        assert_eq!(next_level(calm, &Readings { lag: Duration::from_secs(1), ..Readings::default() }), Level::ShedScans);
+        assert_eq!(
+            next_level(calm, &Readings { lag: Duration::from_secs(1), ..Readings::default() }),
+            Level::ShedScans
+        );
     }
 
     #[test]

@@ -131,6 +131,16 @@ pub struct WorkerCounters {
     pub upstream_stale: Counter,
     /// Requests sent again on a fresh connection after a kept one died unanswered.
     pub stale_retries: Counter,
+    /// Reused connections that died before a byte of the answer, whether the request could be sent again or not.
+    pub stale_failures: Counter,
+    /// Kept connections that their origin ended while they were idle.
+    pub upstream_idle_ended: Counter,
+    /// Origins whose reuse was switched off for a while.
+    pub quarantines: Counter,
+    /// Connections made ahead of need.
+    pub upstream_preopened: Counter,
+    /// Idle connections of the worker that any client may use.
+    pub upstream_pooled: Counter,
     /// Splice pipes in use now.
     pub pipes_in_use: Counter,
     /// Splice pipes open, in use or pooled.
@@ -170,6 +180,11 @@ impl Default for WorkerCounters {
             upstream_reused: Counter::default(),
             upstream_stale: Counter::default(),
             stale_retries: Counter::default(),
+            stale_failures: Counter::default(),
+            upstream_idle_ended: Counter::default(),
+            quarantines: Counter::default(),
+            upstream_preopened: Counter::default(),
+            upstream_pooled: Counter::default(),
             pipes_in_use: Counter::default(),
             pipes_open: Counter::default(),
             loop_lag_micros: Counter::default(),

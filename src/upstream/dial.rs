@@ -26,14 +26,22 @@ pub struct DialContext<'a> {
     pub resolver: &'a Resolver,
     /// Which addresses may be dialled.
     pub destinations: &'a DestinationSettings,
-    /// The client connection everything is tied to.
-    pub row: &'a Arc<Row>,
+    /// The client connection everything is tied to; none for a connection of the worker itself.
+    pub row: Option<&'a Arc<Row>>,
     /// Where connections are counted.
     pub counters: &'a Arc<WorkerCounters>,
     /// To one address.
     pub connect: Duration,
     /// Head start of one address over the next.
     pub head_start: Duration,
+}
+
+impl DialContext<'_> {
+    fn set_phase(&self, phase: Phase) {
+        if let Some(row) = self.row {
+            row.set_phase(phase);
+        }
+    }
 }
 
 /// A made connection and what it took.
@@ -56,13 +64,13 @@ pub async fn dial(authority: &Authority, cx: DialContext<'_>) -> Result<Dialled,
     let (addresses, dns) = match authority.host() {
         Host::Ip(ip) => (vec![*ip], None),
         Host::Name(name) => {
-            cx.row.set_phase(Phase::Resolving);
+            cx.set_phase(Phase::Resolving);
             let found = cx.resolver.resolve(name).await.map_err(Reason::from)?;
             (found.iter().copied().collect(), Some(began.elapsed()))
         }
     };
     let allowed = judge(&addresses, authority.port(), cx.destinations)?;
-    cx.row.set_phase(Phase::Connecting);
+    cx.set_phase(Phase::Connecting);
     let began = Instant::now();
     let socket = race(&allowed, cx).await?;
     check_connected(&socket, cx.destinations)?;

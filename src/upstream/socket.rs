@@ -14,23 +14,34 @@ use crate::observe::live::Row;
 /// Counts one upstream socket for as long as it lives.
 #[derive(Debug)]
 struct Counted {
-    row: Arc<Row>,
+    /// The client it is tied to; none while it belongs to the worker.
+    row: Option<Arc<Row>>,
     counters: Arc<WorkerCounters>,
 }
 
 impl Counted {
-    fn new(row: &Arc<Row>, counters: &Arc<WorkerCounters>) -> Self {
-        row.upstream_opened();
+    fn new(row: Option<&Arc<Row>>, counters: &Arc<WorkerCounters>) -> Self {
         counters.upstream_opened.add(1);
         counters.upstream_open.add(1);
-        Self { row: row.clone(), counters: counters.clone() }
+        let mut counted = Self { row: None, counters: counters.clone() };
+        counted.tie(row);
+        counted
+    }
+
+    fn tie(&mut self, row: Option<&Arc<Row>>) {
+        if let Some(row) = row {
+            row.upstream_opened();
+        }
+        if let Some(before) = std::mem::replace(&mut self.row, row.cloned()) {
+            before.upstream_closed();
+        }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.counters.upstream_open.sub(1);
-        self.row.upstream_closed();
+        self.tie(None);
     }
 }
 
@@ -43,7 +54,7 @@ pub enum OnDrop {
     Close,
 }
 
-/// A connection to an origin, tied to the client connection of its row. Dropped in the middle of an exchange it is
+/// A connection to an origin, tied to the client connection of its row, or to none while the worker has it. Dropped in the middle of an exchange it is
 /// reset, so that the origin learns of it at once.
 #[derive(Debug)]
 pub struct UpstreamSocket {
@@ -58,7 +69,11 @@ impl UpstreamSocket {
     ///
     /// # Errors
     /// What the kernel says.
-    pub async fn connect(address: SocketAddr, row: &Arc<Row>, counters: &Arc<WorkerCounters>) -> io::Result<Self> {
+    pub async fn connect(
+        address: SocketAddr,
+        row: Option<&Arc<Row>>,
+        counters: &Arc<WorkerCounters>,
+    ) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         let counted = Counted::new(row, counters);
         let stream = socket.connect(address).await?;
@@ -76,9 +91,14 @@ impl UpstreamSocket {
         self.on_drop.set(on_drop);
     }
 
-    /// The row this socket is tied to.
-    pub fn row(&self) -> &Arc<Row> {
-        &self.counted.row
+    /// Ties the connection to another client, or to none: it is the worker's then.
+    pub fn tie(&mut self, row: Option<&Arc<Row>>) {
+        self.counted.tie(row);
+    }
+
+    /// Where this connection is counted.
+    pub fn counters(&self) -> &WorkerCounters {
+        &self.counted.counters
     }
 }
 

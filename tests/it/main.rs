@@ -13,6 +13,7 @@ mod load;
 mod observe;
 mod oracle;
 mod responses;
+mod reuse;
 mod shutdown;
 mod splice;
 mod timeouts;

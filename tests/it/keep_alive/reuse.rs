@@ -147,7 +147,7 @@ fn a_request_that_a_kept_connection_lost_is_repeated_once_if_that_does_no_harm()
         ("OPTIONS", "", true),
         ("DELETE", "", true),
         ("PUT", "", true),
-        ("PUT", "hello", false),
+        ("PUT", "hello", true),
         ("POST", "", false),
         ("POST", "hello", false),
         ("PATCH", "hello", false),

@@ -59,6 +59,8 @@ impl LoneWorker {
             live: live.clone(),
             timeouts,
             destinations: Arc::new(settings.destinations.clone()),
+            destination_rules: Arc::default(),
+            learned: Arc::default(),
             pseudonym: "tether-test".into(),
             log: AccessLog::open(&settings.log).expect("no log"),
             resolver,

@@ -10,6 +10,8 @@ use tether::listen::settings::ForwardSettings;
 use tether::observe::access_log::{AccessSink, LogSettings};
 use tether::observe::live::StreamView;
 use tether::policy::destination::PortSet;
+use tether::upstream::rules::DestinationRules;
+use tether::upstream::settings::DestinationRule;
 
 use super::tally::Tally;
 
@@ -44,6 +46,13 @@ impl Proxy {
         let mut settings = settings();
         change(&mut settings);
         Proxy { app: App::start(settings, None).expect("the proxy starts") }
+    }
+
+    /// Starts with [`settings`] and these rules for single destinations.
+    pub fn with_rules(rules: Vec<DestinationRule>, change: impl FnOnce(&mut Settings)) -> Proxy {
+        let mut settings = settings();
+        change(&mut settings);
+        Proxy { app: App::start_with(settings, DestinationRules::new(rules)).expect("the proxy starts") }
     }
 
     /// Where clients connect.

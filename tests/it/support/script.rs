@@ -181,6 +181,14 @@ impl Visit {
         }
     }
 
+    /// As [`Visit::head`], but `None` also when nothing comes for `limit`.
+    pub fn head_within(&mut self, limit: Duration) -> Option<String> {
+        self.stream.set_read_timeout(Some(limit)).expect("a time-out");
+        let head = self.head();
+        self.stream.set_read_timeout(None).expect("no time-out");
+        head
+    }
+
     /// The next request: its head, and its body as it came; `None` when the connection ended first.
     pub fn request(&mut self) -> Option<(String, Vec<u8>)> {
         let head = self.head()?;
@@ -254,6 +262,7 @@ impl Visit {
         let (count, end) = match got {
             Ok(0) => (0, Some(How::Fin)),
             Ok(count) => (count, None),
+            Err(fault) if fault.kind() == ErrorKind::WouldBlock => return None,
             Err(_) => (0, Some(How::Reset)),
         };
         self.unused.extend_from_slice(&buffer[..count]);
