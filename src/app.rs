@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use crate::admin::operations::Operations;
 use crate::admin::{AdminServer, AdminView, Serving, ServingState};
 use crate::config::settings::Settings;
 use crate::listen::accept::Workers;
@@ -22,6 +23,7 @@ use crate::net::resolver::Resolver;
 use crate::net::socket::listen;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
+use crate::observe::ends::EndRing;
 use crate::observe::live::LiveTable;
 use crate::policy::destination::DestinationSettings;
 use crate::worker::{self, Stage, WorkerPlan};
@@ -237,9 +239,11 @@ fn admin_view(
     AdminView {
         workers: counters.to_vec(),
         tables: live.to_vec(),
+        ends: EndRing::for_workers(counters.len()),
         access_log: shared.log.clone(),
         started: SystemTime::now(),
         resolver_stats: Arc::new(move || resolver.stats()),
+        operations: Operations::default(),
         state: state.clone(),
         version: env!("CARGO_PKG_VERSION"),
     }
