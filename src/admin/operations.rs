@@ -25,9 +25,9 @@ pub struct RuleView {
     pub in_use_exchanges: u64,
     /// Streams held now, of all holders.
     pub in_use_streams: u64,
-    /// The most exchanges held at once, of all holders.
+    /// The most exchanges that any one holder had at once.
     pub peak_exchanges: u64,
-    /// The most streams held at once, of all holders.
+    /// The most streams that any one holder had at once.
     pub peak_streams: u64,
     /// Waiters now, of all holders.
     pub queued: u64,

@@ -53,7 +53,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Option<StreamsCommand>,
     },
-    /// Say who closed first, with what and after how long
+    /// Say why an exchange or tunnel ended: who closed first, with what and after how long
     ExplainClose(WhyOptions),
     /// Show and change the limits of a running proxy
     Limits {
