@@ -1,13 +1,20 @@
-//! The admin port: health, metrics text and the table of streams.
+//! The admin port: health, metrics text, what is open, what ended, what is limited; and the few changes it takes.
 //!
 //! It has a thread and a runtime of its own, so that it answers when every worker is busy.
 
+mod answers;
+mod changes;
+mod ends;
 mod exposition;
 mod guard;
 mod health;
+mod limits;
 mod listener;
 mod metrics;
+pub mod operations;
+mod origins;
 pub mod process;
+mod reload;
 mod routes;
 mod server;
 pub mod settings;
@@ -16,6 +23,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod view;
+mod words;
 
 pub use server::{AdminServer, start};
 pub use state::{Serving, ServingState};

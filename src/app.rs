@@ -24,16 +24,19 @@ use crate::net::resolver::Resolver;
 use crate::net::socket::listen;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
+use crate::observe::ends::EndRing;
 use crate::observe::live::LiveTable;
+use crate::upstream::connection::IdleNews;
 use crate::upstream::learned::Learned;
 use crate::worker::{self, Stage, WorkerPlan};
 
 /// Sockets that may wait to be taken over by another worker.
 const INBOX: usize = 1024;
 
+mod operations;
 mod pressure;
 pub mod reload;
-mod slots;
+pub mod slots;
 
 use pressure::{Pressure, PressureWatch};
 use reload::{Load, Reloader};
@@ -53,7 +56,25 @@ pub struct App {
     _pressure: PressureWatch,
 }
 
-/// What a worker may show of itself, and what all workers share.
+/// What each worker shows of itself, in the order of the workers.
+struct Shown {
+    counters: Vec<Arc<WorkerCounters>>,
+    live: Vec<Arc<LiveTable>>,
+    ends: Vec<Arc<EndRing>>,
+}
+
+impl Shown {
+    fn of(workers: usize) -> Shown {
+        let epoch = Instant::now();
+        Shown {
+            counters: (0..workers).map(|_| Arc::default()).collect(),
+            live: (0..workers).map(|_| LiveTable::new(epoch)).collect(),
+            ends: EndRing::for_workers(workers),
+        }
+    }
+}
+
+/// What all workers share.
 struct Shared {
     reloader: Arc<Reloader>,
     sources: Arc<Sources>,
@@ -88,23 +109,21 @@ impl App {
             log: AccessLog::open(&settings.log).context("the access log cannot be opened")?,
             resolver: Resolver::start(&settings.resolver).context("the resolver cannot be started")?,
         };
-        let epoch = Instant::now();
-        let counters: Vec<Arc<WorkerCounters>> = (0..count).map(|_| Arc::default()).collect();
-        let live: Vec<Arc<LiveTable>> = (0..count).map(|_| LiveTable::new(epoch)).collect();
+        let shown = Shown::of(count);
         let state = Arc::new(ServingState::default());
         let (stage, stages) = watch::channel(Stage::Serving);
         let pressure = pressure::start(Pressure {
             overload: shared.overload.clone(),
-            counters: counters.clone(),
+            counters: shown.counters.clone(),
             slots,
             memory: settings.limits.memory.unwrap_or_else(pressure::memory_limit),
             limits: shared.reloader.limits().clone(),
         })?;
-        let workers = start_workers(&settings, &shared, ports, (&counters, &live), &stages)?;
-        let admin = crate::admin::start(admin_listener, admin_view(&shared, &counters, &live, &state))
+        let workers = start_workers(&settings, &shared, ports, &shown, &stages)?;
+        let admin = crate::admin::start(admin_listener, admin_view(&shared, &shown, &state))
             .context("the admin port cannot be served")?;
         state.set(Serving::Ready);
-        let (reloader, learned) = (shared.reloader, shared.learned);
+        let (reloader, learned, Shown { counters, live, .. }) = (shared.reloader, shared.learned, shown);
         Ok(App { admin, state, stage, workers, forward, counters, learned, live, reloader, _pressure: pressure })
     }
 
@@ -244,11 +263,11 @@ fn start_workers(
     settings: &Settings,
     shared: &Shared,
     mut ports: Vec<Port>,
-    (counters, live): (&[Arc<WorkerCounters>], &[Arc<LiveTable>]),
+    shown: &Shown,
     stage: &watch::Receiver<Stage>,
 ) -> Result<Vec<JoinHandle<()>>> {
     let (senders, inboxes): (Vec<_>, Vec<_>) = (0..settings.workers).map(|_| mpsc::channel(INBOX)).unzip();
-    let workers = Arc::new(Workers::new(counters.to_vec(), senders));
+    let workers = Arc::new(Workers::new(shown.counters.clone(), senders));
     let mut threads = Vec::new();
     for (index, inbox) in inboxes.into_iter().enumerate() {
         let take = |port: &mut Port| Some((port.listeners.pop()?, port.settings.clone()));
@@ -258,14 +277,14 @@ fn start_workers(
             inbox,
             listeners: ports.iter_mut().filter_map(take).collect(),
             stage: stage.clone(),
-            counters: counters[index].clone(),
-            live: live[index].clone(),
+            counters: shown.counters[index].clone(),
+            live: shown.live[index].clone(),
             tuning: shared.reloader.tuning(),
             policy: shared.reloader.policy(),
             limits: shared.reloader.limits().clone(),
             sources: shared.sources.clone(),
             overload: shared.overload.clone(),
-            learned: shared.learned.clone(),
+            news: IdleNews { learned: shared.learned.clone(), ends: shown.ends[index].clone() },
             pseudonym: shared.pseudonym.clone(),
             log: shared.log.clone(),
             resolver: shared.resolver.clone(),
@@ -275,19 +294,16 @@ fn start_workers(
     Ok(threads)
 }
 
-fn admin_view(
-    shared: &Shared,
-    counters: &[Arc<WorkerCounters>],
-    live: &[Arc<LiveTable>],
-    state: &Arc<ServingState>,
-) -> AdminView {
+fn admin_view(shared: &Shared, shown: &Shown, state: &Arc<ServingState>) -> AdminView {
     let resolver = shared.resolver.clone();
     AdminView {
-        workers: counters.to_vec(),
-        tables: live.to_vec(),
+        workers: shown.counters.clone(),
+        tables: shown.live.clone(),
+        ends: shown.ends.clone(),
         access_log: shared.log.clone(),
         started: SystemTime::now(),
         resolver_stats: Arc::new(move || resolver.stats()),
+        operations: operations::operations(&shared.reloader, &shared.overload, &shared.learned),
         state: state.clone(),
         version: env!("CARGO_PKG_VERSION"),
     }

@@ -9,18 +9,23 @@ use clap::Parser;
 
 mod admin_client;
 mod arguments;
+mod ends;
 mod environment;
 mod files;
 mod health;
+mod limits;
 mod logging;
+mod origins;
 mod outcome;
+mod reload;
 mod run;
 mod streams;
+mod table;
 #[cfg(test)]
 mod tests;
 mod version;
 
-use arguments::{AdminOptions, Arguments, Command, ConfigCommand};
+use arguments::{AdminOptions, Arguments, Command, ConfigCommand, StreamsCommand};
 use environment::Environment;
 use outcome::{Exit, Failure};
 
@@ -61,7 +66,13 @@ fn dispatch(arguments: Arguments, environment: &Environment, console: &mut Conso
         Some(Command::Check(options)) => files::check(&options, environment, console),
         Some(Command::Config { command: ConfigCommand::Default }) => files::print_default(console),
         Some(Command::Config { command: ConfigCommand::Show(file) }) => files::show(&file, environment, console),
-        Some(Command::Streams(options)) => streams::print(&options, environment, console),
+        Some(Command::Streams { options, command: None }) => streams::print(&options, environment, console),
+        Some(Command::Streams { command: Some(StreamsCommand::Why(options)), .. } | Command::ExplainClose(options)) => {
+            ends::explain(&options, environment, console)
+        }
+        Some(Command::Limits { command }) => limits::limits(&command, environment, console),
+        Some(Command::Origins(options)) => origins::print(&options, environment, console),
+        Some(Command::Reload(options)) => reload::reload(&options, environment, console),
         Some(Command::Health(options)) => health::print(&options, environment, console),
         Some(Command::Version(output)) => version::print(output.format(), console),
     };

@@ -27,7 +27,7 @@ use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::live::LiveTable;
 use crate::tether::drain::Drain;
-use crate::upstream::learned::Learned;
+use crate::upstream::connection::IdleNews;
 use crate::upstream::pool::Pool;
 
 /// Between two looks at how late the worker is.
@@ -70,8 +70,8 @@ pub struct WorkerPlan {
     pub sources: Arc<Sources>,
     /// How short the process is of what it needs.
     pub overload: Arc<Overload>,
-    /// What origins taught all workers.
-    pub learned: Arc<Learned>,
+    /// Where the ends of idle upstream connections are told.
+    pub news: IdleNews,
     /// Our name in `Via`.
     pub pseudonym: Arc<str>,
     /// The access log.
@@ -175,8 +175,8 @@ fn services(plan: &mut WorkerPlan) -> Rc<Services> {
         limits: plan.limits.clone(),
         sources: plan.sources.clone(),
         overload: plan.overload.clone(),
-        learned: plan.learned.clone(),
-        pool: Pool::new(plan.learned.clone(), plan.counters.clone()),
+        news: plan.news.clone(),
+        pool: Pool::new(plan.news.clone(), plan.counters.clone()),
         pseudonym: plan.pseudonym.clone(),
         nothing: "".into(),
         scratch: Rc::new(Scratch::default()),

@@ -1,4 +1,5 @@
-//! What stands before every route: the `Host` check against DNS rebinding, and headers that keep browsers careful.
+//! What stands before every route: the `Host` check against DNS rebinding, the check of who may change something, and
+//! headers that keep browsers careful.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -64,7 +65,13 @@ impl AllowedHosts {
 
 /// Refuses requests under another name and completes the headers of every answer.
 pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let mut response = if site.hosts.admit(&request) { next.run(request).await } else { refusal() };
+    let mut response = if !site.hosts.admit(&request) {
+        refusal()
+    } else if let Err(forbidden) = site.changes.admit(&request) {
+        forbidden.into_response()
+    } else {
+        next.run(request).await
+    };
     response.headers_mut().extend(HEADERS);
     response
 }

@@ -14,6 +14,7 @@ use crate::http::method::METHODS;
 use crate::observe::counters::{HistogramSum, WorkerCounters};
 use crate::observe::live::{Kind, StreamView};
 
+mod operations;
 mod page;
 mod plain;
 
@@ -44,6 +45,7 @@ impl Collector for Scrape {
         live(view, &mut page)?;
         durations(view, &mut page)?;
         names(view, &mut page)?;
+        operations::write(&view.operations, &mut page)?;
         kernel(&mut page)
     }
 }

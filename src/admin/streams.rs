@@ -1,13 +1,12 @@
 //! `/api/v1/streams`: the client connections that are open now and what each is busy with.
 
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
+use super::answers::{json, refusal};
 use super::view::AdminView;
 use crate::base::phase::Phase;
-use crate::observe::access_log::escape::write_ascii_json;
 use crate::observe::live::StreamView;
 
 /// Rows shown when the query does not say.
@@ -44,11 +43,6 @@ struct Stream<'a> {
     upstreams: u32,
 }
 
-#[derive(Serialize)]
-struct Problem<'a> {
-    error: &'a str,
-}
-
 /// The rows that `query` asks for, oldest first.
 pub(super) fn answer(view: &AdminView, query: &StreamsQuery) -> Response {
     let wanted = match query.phase.as_deref().map(phase_named) {
@@ -61,11 +55,6 @@ pub(super) fn answer(view: &AdminView, query: &StreamsQuery) -> Response {
     rows.sort_unstable_by(|a, b| b.age.cmp(&a.age).then(a.id.cmp(&b.id)));
     let shown = rows.iter().take(query.limit.unwrap_or(DEFAULT_LIMIT));
     json(StatusCode::OK, &Page { streams: shown.map(stream).collect(), total: rows.len() })
-}
-
-/// 400 with a reason; nothing of the query is repeated.
-pub(super) fn refusal(error: &str) -> Response {
-    json(StatusCode::BAD_REQUEST, &Problem { error })
 }
 
 fn phase_named(label: &str) -> Option<Phase> {
@@ -85,16 +74,5 @@ fn stream(row: &StreamView) -> Stream<'_> {
         bytes_in: row.bytes_in,
         bytes_out: row.bytes_out,
         upstreams: row.upstreams,
-    }
-}
-
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    let mut body = Vec::new();
-    match write_ascii_json(&mut body, value) {
-        Ok(()) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer cannot be encoded");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
     }
 }

@@ -1,17 +1,21 @@
 //! Tests of the admin port over real loopback sockets.
 
+mod operations;
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::operations::Operations;
 use super::*;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::net::resolver::stats::ResolverStats;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
+use crate::observe::ends::EndRing;
 use crate::observe::live::{Kind, LiveTable, Row};
 
 /// Every family, with its type, as the older text format names it.
@@ -24,6 +28,9 @@ const FAMILIES: &str = "
     tether_client_bytes_total counter                tether_spliced_bytes_total counter
     tether_upstream_connections gauge                tether_upstream_connections_opened_total counter
     tether_upstream_reused_total counter             tether_upstream_stale_total counter
+    tether_stale_failures_total counter              tether_upstream_idle_ended_total counter
+    tether_upstream_pooled gauge                     tether_upstream_preopened_total counter
+    tether_upstream_quarantines_total counter
     tether_stale_retries_total counter               tether_orphan_upstreams gauge
     tether_streams gauge                             tether_cancel_latency_seconds histogram
     tether_request_duration_seconds histogram        tether_upstream_connect_duration_seconds histogram
@@ -31,6 +38,12 @@ const FAMILIES: &str = "
     tether_dns_lookups_total counter                 tether_dns_cache_hits_total counter
     tether_dns_failures_total counter                tether_dns_in_flight gauge
     tether_access_log_dropped_total counter          tether_task_panics_total counter
+    tether_limit_in_use gauge                        tether_limit_rejections_total counter
+    tether_limit_would_reject_total counter          tether_limit_queued gauge
+    tether_limit_evictions_total counter             tether_reuse_quarantined_origins gauge
+    tether_overload_level gauge                      tether_overload_shed_total counter
+    tether_config_reloads_total counter              tether_config_last_reload_successful gauge
+    tether_config_generation gauge
     process_open_fds gauge                           process_resident_memory_bytes gauge
     process_cpu_seconds_total counter";
 
@@ -73,9 +86,11 @@ fn view(workers: usize) -> AdminView {
     AdminView {
         workers: (0..workers).map(|_| Arc::new(WorkerCounters::default())).collect(),
         tables: (0..workers).map(|_| LiveTable::new(Instant::now() - Duration::from_secs(100))).collect(),
+        ends: EndRing::for_workers(workers),
         access_log: AccessLog::off(),
         started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_230_245_500),
         resolver_stats: Arc::new(|| ResolverStats { lookups: 70, cache_hits: 50, failures: 3, in_flight: 2 }),
+        operations: Operations::default(),
         state: Arc::default(),
         version: "1.2.3",
     }
@@ -303,7 +318,8 @@ fn every_answer_is_guarded() {
         }
     }
     assert!(!answers[0].0.body.contains("tether_"));
-    for link in ["/metrics", "/healthz", "/readyz", "/api/v1/streams"] {
+    let pages = ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/origins"];
+    for link in ["/metrics", "/healthz", "/readyz"].iter().chain(&pages) {
         assert!(answers[4].0.body.contains(&format!("href=\"{link}\"")), "{link}");
     }
 }

@@ -1,13 +1,15 @@
-//! Everything the admin port may look at. It looks; it changes nothing.
+//! Everything the admin port may look at. It changes nothing but through [`Operations`].
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::operations::Operations;
 use super::state::ServingState;
 use crate::net::resolver::stats::ResolverStats;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
+use crate::observe::ends::EndRing;
 use crate::observe::live::LiveTable;
 
 /// What the admin port shows.
@@ -17,12 +19,16 @@ pub struct AdminView {
     pub workers: Vec<Arc<WorkerCounters>>,
     /// The live table of each worker.
     pub tables: Vec<Arc<LiveTable>>,
+    /// The last ends of each worker.
+    pub ends: Vec<Arc<EndRing>>,
     /// The access log, for its drop counter. Keeps the log open.
     pub access_log: AccessLog,
     /// When the process started.
     pub started: SystemTime,
     /// Reads the resolver's counters; called at each scrape, must not block.
     pub resolver_stats: Arc<dyn Fn() -> ResolverStats + Send + Sync>,
+    /// Limits, reloads and what was learned of origins.
+    pub operations: Operations,
     /// Whether the process wants traffic.
     pub state: Arc<ServingState>,
     /// The version of this program.

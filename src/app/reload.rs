@@ -1,5 +1,6 @@
 //! What can be changed while it runs: a new configuration takes the place of the old one whole, or not at all.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use super::slots::Slots;
 use crate::config::{changes_needing_restart, settings::Settings};
 use crate::flow::services::{ForwardPolicy, Tuning};
 use crate::limits::Limits;
-use crate::limits::settings::RuleSet;
+use crate::limits::settings::{LimitMode, LimitRule, RuleSet};
 use crate::upstream::rules::DestinationRules;
 
 /// Reads the configuration anew; the error is the whole diagnostic, for people.
@@ -31,6 +32,8 @@ pub struct Reloader {
     generation: AtomicU64,
     failed: AtomicU64,
     last_failed: AtomicU64,
+    /// Limits that were changed since the files were read.
+    edited: Mutex<HashSet<Arc<str>>>,
 }
 
 /// A reload that was done.
@@ -61,7 +64,19 @@ impl Reloader {
         let tuning = watch::Sender::new(Arc::new(tuning(&settings)));
         let (generation, failed, last_failed) = (AtomicU64::new(1), AtomicU64::new(0), AtomicU64::new(0));
         let current = Mutex::new(settings);
-        Self { load, current, own, slots, tuning, policy, limits, generation, failed, last_failed }
+        Self {
+            load,
+            current,
+            own,
+            slots,
+            tuning,
+            policy,
+            limits,
+            generation,
+            failed,
+            last_failed,
+            edited: Mutex::default(),
+        }
     }
 
     /// Follows the settings of connections accepted from now on.
@@ -110,10 +125,37 @@ impl Reloader {
         self.policy.store(Arc::new(policy(&settings, &self.own)));
         self.tuning.send_replace(Arc::new(tuning(&settings)));
         *current = settings;
+        self.edited.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.last_failed.store(0, Relaxed);
         let generation = self.generation.fetch_add(1, Relaxed) + 1;
         info!(generation, needs_restart = needs_restart.join(", "), "reloaded");
         Ok(Reloaded { generation, needs_restart })
+    }
+}
+
+impl Reloader {
+    /// Turns the limits on or off, or only lets them count. The next reload takes the mode of the file.
+    pub fn switch_limits(&self, mode: LimitMode) {
+        let _one_at_a_time = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let rules = RuleSet::clone(&self.limits.rules());
+        self.limits.replace(mode, rules);
+    }
+
+    /// Changes the limit `name`; false when there is none. The next reload takes the rule of the file.
+    pub fn edit_limit(&self, name: &str, edit: impl FnOnce(&LimitRule) -> LimitRule) -> bool {
+        let _one_at_a_time = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = RuleSet::clone(&self.limits.rules());
+        let Some(rule) = rules.limits.iter_mut().find(|rule| *rule.scope.name == *name) else { return false };
+        *rule = Arc::new(edit(rule));
+        let name = rule.scope.name.clone();
+        self.limits.replace(self.limits.mode(), rules);
+        self.edited.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        true
+    }
+
+    /// Names of the limits that were changed since the files were read.
+    pub fn edited_limits(&self) -> HashSet<Arc<str>> {
+        self.edited.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -106,8 +106,10 @@ pub enum Reason {
     TooManyInterim,
     /// `101` without a matching `Upgrade` request.
     UnaskedUpgrade,
-    /// The response body ended before its end.
+    /// The origin closed before the end of the response body.
     ResponseCut,
+    /// The origin reset the connection before the end of the response body.
+    ResponseReset,
     /// The response body broke its own framing.
     BadResponseBody,
     /// The origin sent nothing for the stream idle limit.

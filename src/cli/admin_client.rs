@@ -1,9 +1,14 @@
-//! One blocking GET to the admin port, with a deadline and a bound on the answer.
+//! One blocking request to the admin port, with a deadline and a bound on the answer.
 
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::table::printable_lines;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +64,8 @@ pub(super) enum ClientError {
         address: SocketAddr,
         /// The HTTP status.
         status: u16,
+        /// Its reason, if it gives one.
+        said: Option<String>,
     },
 }
 
@@ -71,7 +78,12 @@ impl fmt::Display for ClientError {
             ClientError::NotUnderstood { address, what } => {
                 write!(f, "{address} does not answer like an admin port: {what}")
             }
-            ClientError::Refused { address, status } => write!(f, "the admin port {address} answered {status}"),
+            ClientError::Refused { address, status, said: None } => {
+                write!(f, "the admin port {address} answered {status}")
+            }
+            ClientError::Refused { address, status, said: Some(said) } => {
+                write!(f, "the admin port {address} answered {status}: {said}")
+            }
         }
     }
 }
@@ -81,15 +93,78 @@ impl Answer {
     pub fn ok(self) -> Result<Vec<u8>, ClientError> {
         match self.status {
             200 => Ok(self.body),
-            status => Err(ClientError::Refused { address: self.address, status }),
+            status => Err(ClientError::Refused { address: self.address, status, said: self.said() }),
         }
+    }
+
+    /// The reason that the answer gives, harmless for a terminal.
+    pub fn said(&self) -> Option<String> {
+        let problem: Problem = serde_json::from_slice(&self.body).ok()?;
+        Some(printable_lines(&problem.error))
+    }
+
+    /// The body of a 200 as the record that is expected.
+    ///
+    /// # Errors
+    /// Another status, or something else: `what` says what it is not.
+    pub fn read<T: DeserializeOwned>(self, what: &'static str) -> Result<T, ClientError> {
+        let address = self.address;
+        serde_json::from_slice(&self.ok()?).map_err(|_| ClientError::NotUnderstood { address, what })
+    }
+}
+
+/// What every refusal of the API says.
+#[derive(Deserialize)]
+struct Problem {
+    error: String,
+}
+
+/// What is asked of the admin port.
+#[derive(Clone, Copy, Debug)]
+enum Ask<'a> {
+    Get,
+    Put(&'a [u8]),
+    Post,
+}
+
+impl Ask<'_> {
+    /// The request for `path`: it has no `Origin`, since no page asks.
+    fn request(self, address: SocketAddr, path: &str) -> Vec<u8> {
+        let (method, kind, body) = match self {
+            Ask::Get => ("GET", "", None),
+            Ask::Post => ("POST", "", Some(&b""[..])),
+            Ask::Put(body) => ("PUT", "Content-Type: application/json\r\n", Some(body)),
+        };
+        let length = body.map_or(String::new(), |body| format!("Content-Length: {}\r\n", body.len()));
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{kind}{length}\r\n");
+        [head.as_bytes(), body.unwrap_or_default()].concat()
     }
 }
 
 /// Asks the admin port at `address` for `path`; an unspecified address means this machine.
 pub(super) fn get(address: SocketAddr, path: &str, patience: Patience) -> Result<Answer, ClientError> {
+    ask(address, path, Ask::Get, patience)
+}
+
+/// Sends `json` to `path` with PUT.
+pub(super) fn put(
+    address: SocketAddr,
+    path: &str,
+    json: &serde_json::Value,
+    patience: Patience,
+) -> Result<Answer, ClientError> {
+    ask(address, path, Ask::Put(json.to_string().as_bytes()), patience)
+}
+
+/// Sends nothing to `path` with POST.
+pub(super) fn post(address: SocketAddr, path: &str, patience: Patience) -> Result<Answer, ClientError> {
+    ask(address, path, Ask::Post, patience)
+}
+
+fn ask(address: SocketAddr, path: &str, ask: Ask<'_>, patience: Patience) -> Result<Answer, ClientError> {
     let address = reachable(address);
-    let bytes = exchange(address, path, patience).map_err(|error| ClientError::Unreachable { address, error })?;
+    let request = ask.request(address, path);
+    let bytes = exchange(address, &request, patience).map_err(|error| ClientError::Unreachable { address, error })?;
     if bytes.len() > ANSWER_LIMIT {
         return Err(ClientError::NotUnderstood { address, what: "the answer is too large" });
     }
@@ -109,12 +184,11 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Sends the request and reads until the other side closes, at most one byte more than the limit.
-fn exchange(address: SocketAddr, path: &str, patience: Patience) -> io::Result<Vec<u8>> {
+fn exchange(address: SocketAddr, request: &[u8], patience: Patience) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, patience.connect)?;
     let deadline = Instant::now() + patience.answer;
     stream.set_write_timeout(Some(patience.answer))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request)?;
     let mut bytes = Vec::new();
     let mut part = vec![0; 64 << 10];
     while bytes.len() <= ANSWER_LIMIT {

@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Given, Overrides};
 
+mod operations;
+
+pub(super) use operations::{LimitsCommand, ListOptions, SetOptions, StreamsCommand, SwitchOptions, WhyOptions};
+
 const ENVIRONMENT_HELP: &str = "\
 Environment:
   TETHER_CONFIG  configuration file, where -c is not given
@@ -42,7 +46,24 @@ pub(super) enum Command {
         command: ConfigCommand,
     },
     /// List the open client connections of a running proxy, oldest first
-    Streams(StreamsOptions),
+    #[command(args_conflicts_with_subcommands = true)]
+    Streams {
+        #[command(flatten)]
+        options: ListingOptions,
+        #[command(subcommand)]
+        command: Option<StreamsCommand>,
+    },
+    /// Say why an exchange or tunnel ended: who closed first, with what and after how long
+    ExplainClose(WhyOptions),
+    /// Show and change the limits of a running proxy
+    Limits {
+        #[command(subcommand)]
+        command: LimitsCommand,
+    },
+    /// List what a running proxy has learned of origins
+    Origins(ListingOptions),
+    /// Let a running proxy read its configuration and rule files again
+    Reload(AdminOptions),
     /// Ask a running proxy whether it serves
     Health(AdminOptions),
     /// Print the version
@@ -93,8 +114,9 @@ pub(super) struct AdminOptions {
     pub admin: Option<SocketAddr>,
 }
 
+/// What every listing of a running proxy takes.
 #[derive(Args, Debug)]
-pub(super) struct StreamsOptions {
+pub(super) struct ListingOptions {
     #[command(flatten)]
     pub admin: AdminOptions,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use super::arguments::AdminOptions;
 use super::environment::Environment;
 use super::outcome::{Exit, Failure};
-use super::streams::printable;
+use super::table::printable;
 use super::{Console, admin_address, admin_client};
 
 /// Prints what the running proxy says of itself.

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use super::admin_client::{self, ClientError};
-use super::arguments::{Format, StreamsOptions};
+use super::arguments::{Format, ListingOptions};
 use super::environment::Environment;
 use super::outcome::{Exit, Failure};
+use super::table::{Table, age, size};
 use super::{Console, admin_address};
 
 const PATH: &str = "/api/v1/streams";
@@ -43,7 +44,7 @@ struct Stream {
 
 /// Prints what a running proxy holds.
 pub(super) fn print(
-    options: &StreamsOptions,
+    options: &ListingOptions,
     environment: &Environment,
     console: &mut Console<'_>,
 ) -> Result<Exit, Failure> {
@@ -63,11 +64,9 @@ fn table(page: &Page) -> String {
     if page.streams.is_empty() {
         return "no open connections\n".to_owned();
     }
-    let rows: Vec<[String; HEADINGS.len()]> =
-        std::iter::once(HEADINGS.map(str::to_owned)).chain(page.streams.iter().map(cells)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; HEADINGS.len()] = std::array::from_fn(width);
-    let mut text: String = rows.iter().map(|row| line(row, &widths)).collect();
+    let mut table = Table::new(HEADINGS, FIRST_NUMBER);
+    page.streams.iter().for_each(|stream| table.push(cells(stream)));
+    let mut text = table.text();
     let shown = page.streams.len();
     if let Some(total) = page.total.filter(|total| *total > shown) {
         // Writing to a string does not fail.
@@ -80,11 +79,11 @@ fn cells(stream: &Stream) -> [String; HEADINGS.len()] {
     let destination = if stream.destination.is_empty() { "-" } else { &stream.destination };
     [
         stream.id.to_string(),
-        printable(&stream.client),
-        printable(&stream.listener),
-        printable(destination),
-        printable(&stream.kind),
-        printable(&stream.phase),
+        stream.client.clone(),
+        stream.listener.clone(),
+        destination.to_owned(),
+        stream.kind.clone(),
+        stream.phase.clone(),
         age(stream.age_ms),
         age(stream.idle_ms),
         size(stream.bytes_in),
@@ -93,67 +92,9 @@ fn cells(stream: &Stream) -> [String; HEADINGS.len()] {
     ]
 }
 
-fn line(row: &[String; HEADINGS.len()], widths: &[usize; HEADINGS.len()]) -> String {
-    let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-        if column < FIRST_NUMBER { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-    });
-    cells.collect::<Vec<_>>().join("  ") + "\n"
-}
-
-/// `text` without characters that move a terminal's cursor or change its colours.
-pub(super) fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
-}
-
-/// The two largest units of a time.
-fn age(ms: u64) -> String {
-    match (ms, ms / 1000) {
-        (..1000, _) => format!("{ms}ms"),
-        (_, seconds @ ..60) => format!("{seconds}.{}s", ms % 1000 / 100),
-        (_, seconds @ ..3600) => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        (_, seconds @ ..86_400) => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-        (_, seconds) => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
-
-/// A number of bytes in the largest unit that leaves something before the point.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut rest = bytes as f64;
-    let mut unit = "B";
-    for larger in UNITS {
-        if rest < 1024.0 {
-            break;
-        }
-        (rest, unit) = (rest / 1024.0, larger);
-    }
-    if unit == "B" { format!("{bytes}B") } else { format!("{rest:.1}{unit}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_and_sizes_are_short() {
-        for (ms, text) in [
-            (0, "0ms"),
-            (999, "999ms"),
-            (1_000, "1.0s"),
-            (59_999, "59.9s"),
-            (60_000, "1m00s"),
-            (3_599_999, "59m59s"),
-            (3_660_000, "1h01m"),
-            (90_000_000, "1d01h"),
-        ] {
-            assert_eq!(age(ms), text);
-        }
-        for (bytes, text) in
-            [(0, "0B"), (1023, "1023B"), (1024, "1.0KiB"), (1_572_864, "1.5MiB"), (u64::MAX, "16384.0PiB")]
-        {
-            assert_eq!(size(bytes), text);
-        }
-    }
 
     #[test]
     fn columns_line_up_and_the_rest_is_mentioned() {

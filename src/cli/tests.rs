@@ -1,5 +1,7 @@
 //! Whole commands: arguments in, text and exit status out.
 
+mod operations;
+
 use std::collections::HashMap;
 use std::io::Read;
 use std::net::TcpListener;
@@ -57,6 +59,15 @@ fn usage_errors_have_status_2_and_help_has_0() {
         &["-c", "x", "check"],
         &["config"],
         &["version", "--yaml"],
+        &["explain-close"],
+        &["explain-close", "17-x"],
+        &["explain-close", "17-1&limit=0"],
+        &["streams", "why", "+17"],
+        &["limits"],
+        &["limits", "set", "a"],
+        &["limits", "set", "a", "--streams", "-1"],
+        &["limits", "set", "a", "--mode", "off"],
+        &["limits", "mode", "on"],
     ] {
         assert_eq!(usage(words), Exit::Usage as i32, "{words:?}");
     }

@@ -52,6 +52,7 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
                 Err(reason) => return refuse(session, Some(request), reason).await,
             },
         };
+        upstream.used_by(session.ledger.exchange());
         if request.binds_upstream {
             upstream.bind();
         }
@@ -81,7 +82,7 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
             }
             Err(TransferFault::Unanswered(reason)) if provenance == Provenance::Kept => {
                 attempt = transfer.into_attempt();
-                upstream.has_failed(&services.learned, began);
+                upstream.has_failed(&services.news.learned, began);
                 if attempt.is_none() {
                     drop(upstream);
                     return refuse_in_the_middle(session, request, reason).await;

@@ -10,6 +10,7 @@ use super::services::Services;
 use crate::base::reason::Reason;
 use crate::http::method::Method;
 use crate::net::socket::reset_on_drop;
+use crate::observe::ends::ExchangeEnd;
 use crate::observe::live::Row;
 use crate::observe::record::{End, Limited, Record};
 use crate::tether::tie::Cancelled;
@@ -62,6 +63,11 @@ impl<'a> Ledger<'a> {
         self.record.borrow().limit.clone()
     }
 
+    /// The exchange under way: the id of the connection, and the number of the exchange on it.
+    pub fn exchange(&self) -> (u64, u32) {
+        (self.row.id(), self.record.borrow().number)
+    }
+
     /// The id of the exchange under way, for pages and logs.
     pub fn exchange_id(&self) -> String {
         format!("{}-{}", self.row.id(), self.record.borrow().number)
@@ -96,10 +102,12 @@ impl<'a> Ledger<'a> {
         counters.in_flight.sub(1);
         counters.closed[reason as usize].add(1);
         counters.responses[usize::from(record.status / 100).min(counters.responses.len() - 1)].add(1);
-        counters.request_duration.observe(record.began.elapsed());
+        let now = Instant::now();
+        counters.request_duration.observe(now.saturating_duration_since(record.began));
+        let phase = cancelled.map_or_else(|| self.row.phase(), |cancelled| cancelled.phase);
+        self.services.news.ends.exchange(ExchangeEnd::of(self.row, &record, (reason, phase), now));
         if self.services.log.is_on() {
             let (bytes_in, bytes_out) = self.row.bytes();
-            let phase = cancelled.map_or_else(|| self.row.phase(), |cancelled| cancelled.phase);
             let cancel_latency = cancelled.map(|cancelled| cancelled.took);
             self.services.log.write(self.row, &record, &End { reason, phase, cancel_latency, bytes_in, bytes_out });
         }

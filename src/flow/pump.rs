@@ -52,6 +52,7 @@ impl PumpFault {
     pub fn of_download(&self) -> Reason {
         match self {
             PumpFault::Malformed => Reason::BadResponseBody,
+            PumpFault::Source(fault) if fault.kind() == io::ErrorKind::ConnectionReset => Reason::ResponseReset,
             PumpFault::SourceCut | PumpFault::Source(_) => Reason::ResponseCut,
             PumpFault::Sink(_) => Reason::ClientReset,
         }

@@ -45,7 +45,7 @@ pub fn take(
     let wants = wants(request);
     // A head may take its time; a second more or less matters only to what cannot be repeated.
     let now = if wants == Wants::Proven { Instant::now() } else { began };
-    let mut found = session.kept.take(authority, wants, &services.learned, now);
+    let mut found = session.kept.take(authority, wants, &services.news, now);
     if reuse == Reuse::Shared && !matches!(found, Found::Ready(_)) {
         count_stale(services, &found);
         found = services.pool.take(authority, wants, now);
@@ -58,7 +58,8 @@ pub fn take(
     }
     if upstream.is_used() {
         services.counters.upstream_reused.add(1);
-        session.ledger.note(|record| record.upstream_reused = true);
+        let history = upstream.history(now);
+        session.ledger.note(|record| record.reused = Some(history));
     }
     Some(upstream)
 }
@@ -96,7 +97,9 @@ pub fn lay_aside(
         _ => next == Next::Request,
     };
     let setting = idle_of(rule, services.timeouts().upstream_idle);
-    if !wanted || !upstream.has_served(promise, rule) || !upstream.lay_aside(setting, promise, &services.learned, ended)
+    if !wanted
+        || !upstream.has_served(promise, rule)
+        || !upstream.lay_aside(setting, promise, &services.news.learned, ended)
     {
         return;
     }

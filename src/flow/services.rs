@@ -20,7 +20,7 @@ use crate::observe::live::LiveTable;
 use crate::policy::destination::DestinationSettings;
 use crate::policy::half_close::HalfClose;
 use crate::tether::drain::Drain;
-use crate::upstream::learned::Learned;
+use crate::upstream::connection::IdleNews;
 use crate::upstream::pool::Pool;
 use crate::upstream::rules::DestinationRules;
 
@@ -57,8 +57,8 @@ pub struct Services {
     pub sources: Arc<Sources>,
     /// How short the process is of what it needs.
     pub overload: Arc<Overload>,
-    /// What origins taught all workers about their idle connections.
-    pub learned: Arc<Learned>,
+    /// Where the ends of idle upstream connections are told.
+    pub news: IdleNews,
     /// Idle upstream connections that any client of the worker may use.
     pub pool: Rc<Pool>,
     /// Our own name in `Via`, different in every process.

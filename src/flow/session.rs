@@ -269,7 +269,7 @@ impl Session<'_> {
         if services.drain.is_draining() && self.began.is_none() {
             return Poll::Ready(Ok(None));
         }
-        self.kept.poll_closed(&services.learned, cx);
+        self.kept.poll_closed(&services.news, cx);
         match self.began {
             Some(began) => self.tether.waits(Phase::RequestHead, began + services.timeouts().request_head),
             None => {
@@ -331,7 +331,7 @@ impl Session<'_> {
 mod tests {
     use super::*;
 
-    fn size_of_output<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+    fn size_of_output<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 

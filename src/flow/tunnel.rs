@@ -20,6 +20,7 @@ use crate::base::reason::Reason;
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
 use crate::net::socket::reset_on_drop;
+use crate::observe::ends::{Closer, How, Manner};
 use crate::policy::half_close::{HalfClose, Profile, ServerFin};
 use crate::tether::hangup::reset;
 use crate::tether::tie::{OnFin, Tether};
@@ -125,6 +126,8 @@ impl Tunnel<'_> {
         if ended && !std::mem::replace(&mut self.half_closed, ended) {
             // The wait for the other half begins now, however long the tunnel was silent before.
             self.active = Instant::now();
+            let closer = if self.up.closed { Closer::Client } else { Closer::Upstream };
+            self.holding.ledger().note(|record| record.first_close = Some(How { closer, manner: Manner::Fin }));
         }
         let server_ends_it = self.down.closed && self.half_close.on_server_fin == Some(ServerFin::Close);
         if self.down.closed && (self.up.closed || server_ends_it) {

@@ -70,21 +70,44 @@ fn emptied(now: bool) -> io::Result<()> {
     if now { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
 }
 
-/// Whether an idle connection is still open with nothing to read: one byte is looked at, none taken.
-pub fn is_quiet(socket: &TcpStream) -> bool {
+/// What a look at an idle connection shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Open, and nothing to read.
+    Quiet,
+    /// The peer has sent FIN.
+    Fin,
+    /// It is reset, or the kernel gave it up.
+    Reset,
+    /// The peer has said something unasked.
+    Spoken,
+}
+
+/// Looks at an idle connection: one byte is peeked at, none taken. A reset is told once.
+pub fn look(socket: &TcpStream) -> Idle {
     let mut byte = [0u8; 1];
-    matches!(recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(rustix::io::Errno::AGAIN))
+    match recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Err(rustix::io::Errno::AGAIN) => Idle::Quiet,
+        Err(_) => Idle::Reset,
+        Ok((0, _)) => Idle::Fin,
+        Ok(_) => Idle::Spoken,
+    }
 }
 
 /// Ready when the peer of an idle connection has closed it or sent something; nothing is read.
-pub fn poll_disturbed(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+pub fn poll_disturbed(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<Idle> {
     loop {
         if socket.poll_read_ready(cx).is_pending() {
             return Poll::Pending;
         }
         // Readiness may be old news: only the kernel knows, and where it knows of nothing the next turn registers.
-        if socket.try_io(Interest::READABLE, || emptied(is_quiet(socket))).is_ok() {
-            return Poll::Ready(());
+        let mut seen = Idle::Quiet;
+        let looked = socket.try_io(Interest::READABLE, || {
+            seen = look(socket);
+            emptied(seen == Idle::Quiet)
+        });
+        if looked.is_ok() {
+            return Poll::Ready(seen);
         }
     }
 }

@@ -19,7 +19,7 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuild
 use crate::observe::live::Row;
 use crate::observe::record::{End, Record};
 
-mod clock;
+pub mod clock;
 pub mod escape;
 mod exchange;
 mod json;

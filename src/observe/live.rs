@@ -83,6 +83,16 @@ impl Row {
         &self.listener
     }
 
+    /// The same name, to be kept beyond the row.
+    pub fn shared_listener(&self) -> &Arc<str> {
+        &self.listener
+    }
+
+    /// How long no byte has moved at `now`.
+    pub fn silence(&self, now: Instant) -> Duration {
+        Duration::from_millis(self.table.ms(now).saturating_sub(self.active.load(Relaxed)))
+    }
+
     /// The kind of exchange noted last.
     pub fn kind(&self) -> Kind {
         Kind::from_u8(self.kind.load(Relaxed))

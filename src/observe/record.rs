@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
+use crate::observe::ends::{How, Reused};
 
 /// One exchange or tunnel. The box is used again for the next request of the connection.
 #[derive(Debug)]
@@ -29,14 +30,16 @@ pub struct Record {
     pub connect: Option<Duration>,
     /// First byte of the request head to the head of the final response.
     pub first_byte: Option<Duration>,
-    /// The upstream connection had served a request before.
-    pub upstream_reused: bool,
+    /// What the upstream connection had behind it, where it had served a request before.
+    pub reused: Option<Reused>,
     /// The request was sent a second time on a fresh connection.
     pub retried: bool,
     /// The limit it met, kept or only watched; the last one where there were more.
     pub limit: Option<Limited>,
     /// The profile whose timer ended it.
     pub profile: Option<&'static str>,
+    /// Who closed its direction of a tunnel first, and how.
+    pub first_close: Option<How>,
 }
 
 /// A limit that an exchange met.
@@ -62,10 +65,11 @@ impl Record {
             dns: None,
             connect: None,
             first_byte: None,
-            upstream_reused: false,
+            reused: None,
             retried: false,
             limit: None,
             profile: None,
+            first_close: None,
         }
     }
 }
@@ -80,8 +84,8 @@ impl Record {
         self.destination = nothing.clone();
         self.status = 0;
         (self.dns, self.connect, self.first_byte) = (None, None, None);
-        (self.upstream_reused, self.retried) = (false, false);
-        (self.limit, self.profile) = (None, None);
+        (self.reused, self.retried) = (None, false);
+        (self.limit, self.profile, self.first_close) = (None, None, None);
     }
 }
 

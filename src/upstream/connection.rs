@@ -9,7 +9,8 @@ use super::learned::{Failure, IdleEnd, Keeping, Learned};
 use super::settings::DestinationRule;
 use super::socket::{OnDrop, UpstreamSocket};
 use crate::base::authority::Authority;
-use crate::net::socket::is_quiet;
+use crate::net::socket::{Idle, look};
+use crate::observe::ends::{EndRing, KeptEnd, Manner, Reused};
 
 /// A request that must not be lost goes out on a connection that proved itself this recently, or on a fresh one.
 const JUST_PROVEN: Duration = Duration::from_secs(1);
@@ -60,8 +61,19 @@ pub struct Upstream {
     idle_since: Instant,
     expires: Instant,
     keeping: Keeping,
+    /// The exchange that used it last.
+    last_exchange: (u64, u32),
     /// Which news of the origin `keeping` holds; 0 for none.
     generation: u64,
+}
+
+/// Where the ends of idle connections are told: to what is learned of origins, and to whoever asks later.
+#[derive(Clone, Debug)]
+pub struct IdleNews {
+    /// What origins taught all workers.
+    pub learned: Arc<Learned>,
+    /// The last ends of this worker.
+    pub ends: Arc<EndRing>,
 }
 
 impl Upstream {
@@ -69,7 +81,18 @@ impl Upstream {
     pub fn fresh(socket: UpstreamSocket, authority: Arc<Authority>, now: Instant) -> Self {
         let (keeping, generation) = (Keeping::AsSet, 0);
         let (idle_since, expires) = (now, now);
-        Self { socket, authority, served: 0, left: u64::MAX, bound: false, idle_since, expires, keeping, generation }
+        Self {
+            socket,
+            authority,
+            served: 0,
+            left: u64::MAX,
+            bound: false,
+            idle_since,
+            expires,
+            keeping,
+            last_exchange: (0, 0),
+            generation,
+        }
     }
 
     /// Whose it is.
@@ -127,8 +150,8 @@ impl Upstream {
     /// the origin does not die of that; its last response ended less than a second ago; and the kernel has just said
     /// that it is quiet. A connection that speaks for its client need not have been reused: elsewhere the request would
     /// have no identity.
-    pub fn fitness(&mut self, wants: Wants, learned: &Learned, now: Instant) -> Fitness {
-        self.refresh(learned, now);
+    pub fn fitness(&mut self, wants: Wants, news: &IdleNews, now: Instant) -> Fitness {
+        self.refresh(&news.learned, now);
         let idle = now.saturating_duration_since(self.idle_since);
         if now >= self.expires {
             return Fitness::Dead;
@@ -137,18 +160,41 @@ impl Upstream {
             return Fitness::Unfit;
         }
         let seen_just_now = wants == Wants::Alive && idle < STILL_WATCHED;
-        if seen_just_now || is_quiet(self.socket.stream()) {
+        if seen_just_now {
             return Fitness::Fit;
         }
-        self.was_ended(learned, now);
-        Fitness::Dead
+        match look(self.socket.stream()) {
+            Idle::Quiet => Fitness::Fit,
+            seen => {
+                self.was_ended(seen, news, now);
+                Fitness::Dead
+            }
+        }
     }
 
-    /// Notes that the origin ended this connection while it was idle.
-    pub fn was_ended(&self, learned: &Learned, now: Instant) {
-        let end = IdleEnd { idle: now.saturating_duration_since(self.idle_since), served: self.served };
-        learned.idle_ended(self.authority.text(), end, now.into_std());
+    /// Notes that the origin ended this connection while it was idle, as was `seen`.
+    pub fn was_ended(&self, seen: Idle, news: &IdleNews, now: Instant) {
+        let idle = now.saturating_duration_since(self.idle_since);
+        news.learned.idle_ended(self.authority.text(), IdleEnd { idle, served: self.served }, now.into_std());
         self.socket.counters().upstream_idle_ended.add(1);
+        let manner = match seen {
+            Idle::Reset => Manner::Reset,
+            Idle::Spoken => Manner::Protocol,
+            Idle::Fin | Idle::Quiet => Manner::Fin,
+        };
+        let (connection, number) = self.last_exchange;
+        let (authority, at) = (self.authority.text().clone(), now.into_std());
+        news.ends.kept(KeptEnd { authority, at, idle, manner, served: self.served, connection, number });
+    }
+
+    /// Requests it has served, and how long it has been idle by `now`.
+    pub fn history(&self, now: Instant) -> Reused {
+        Reused { served: self.served, idle: now.saturating_duration_since(self.idle_since) }
+    }
+
+    /// Notes which exchange uses it: the id of the client's connection, and the number of the exchange on it.
+    pub fn used_by(&mut self, exchange: (u64, u32)) {
+        self.last_exchange = exchange;
     }
 
     /// Notes that this connection, sent a request at `sent` after it had been idle, died unanswered.

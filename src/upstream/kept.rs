@@ -1,11 +1,10 @@
 //! Upstream connections that stay with the client connection they were made for, up to two of them.
 
-use std::task::Context;
+use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use super::connection::{Fitness, Upstream, Wants};
-use super::learned::Learned;
+use super::connection::{Fitness, IdleNews, Upstream, Wants};
 use crate::base::authority::Authority;
 use crate::net::socket::poll_disturbed;
 
@@ -31,9 +30,9 @@ pub struct Kept {
 
 impl Kept {
     /// Takes the connection to `authority`, if it is fit for a request that wants this of it.
-    pub fn take(&mut self, authority: &Authority, wants: Wants, learned: &Learned, now: Instant) -> Found {
+    pub fn take(&mut self, authority: &Authority, wants: Wants, news: &IdleNews, now: Instant) -> Found {
         let Some(slot) = self.slots.iter_mut().find(|slot| is_of(slot, authority)) else { return Found::Nothing };
-        let fitness = slot.as_mut().map_or(Fitness::Unfit, |kept| kept.fitness(wants, learned, now));
+        let fitness = slot.as_mut().map_or(Fitness::Unfit, |kept| kept.fitness(wants, news, now));
         match (fitness, slot) {
             (Fitness::Unfit, _) => Found::Nothing,
             (Fitness::Fit, slot) => slot.take().map_or(Found::Nothing, Found::Ready),
@@ -57,10 +56,12 @@ impl Kept {
     }
 
     /// Closes kept connections that the origin has closed or spoken on, and registers for the rest to do so.
-    pub fn poll_closed(&mut self, learned: &Learned, cx: &mut Context<'_>) {
+    pub fn poll_closed(&mut self, news: &IdleNews, cx: &mut Context<'_>) {
         for slot in &mut self.slots {
-            if let Some(kept) = slot.take_if(|kept| poll_disturbed(kept.socket.stream(), cx).is_ready()) {
-                kept.was_ended(learned, Instant::now());
+            let Some(kept) = slot.as_ref() else { continue };
+            if let Poll::Ready(seen) = poll_disturbed(kept.socket.stream(), cx) {
+                kept.was_ended(seen, news, Instant::now());
+                *slot = None;
             }
         }
     }

@@ -18,9 +18,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use self::bell::Bell;
 use self::preopen::Spares;
 pub use self::preopen::Ways;
-use super::connection::{Fitness, Upstream, Wants};
+use super::connection::{Fitness, IdleNews, Upstream, Wants};
 use super::kept::Found;
-use super::learned::Learned;
 use crate::base::authority::Authority;
 use crate::net::socket::poll_disturbed;
 use crate::observe::counters::WorkerCounters;
@@ -40,7 +39,7 @@ pub struct Pool {
     bell: Arc<Bell>,
     /// When the watcher looks next for connections that have run out; `None` before there is a watcher.
     next_look: Cell<Option<Instant>>,
-    learned: Arc<Learned>,
+    news: IdleNews,
     counters: Arc<WorkerCounters>,
 }
 
@@ -53,9 +52,9 @@ struct Idle {
 
 impl Pool {
     /// An empty pool.
-    pub fn new(learned: Arc<Learned>, counters: Arc<WorkerCounters>) -> Rc<Self> {
+    pub fn new(news: IdleNews, counters: Arc<WorkerCounters>) -> Rc<Self> {
         let (idle, spares) = (RefCell::default(), RefCell::default());
-        Rc::new(Self { idle, spares, bell: Arc::default(), next_look: Cell::new(None), learned, counters })
+        Rc::new(Self { idle, spares, bell: Arc::default(), next_look: Cell::new(None), news, counters })
     }
 
     /// Takes the newest connection to `authority` that is fit for a request that wants this of it. It is tied to nobody.
@@ -66,7 +65,7 @@ impl Pool {
         while at > 0 {
             at -= 1;
             let slot = idle.of(authority.text())[at];
-            let fitness = idle.slots.get_mut(slot).map_or(Fitness::Dead, |one| one.fitness(wants, &self.learned, now));
+            let fitness = idle.slots.get_mut(slot).map_or(Fitness::Dead, |one| one.fitness(wants, &self.news, now));
             match fitness {
                 Fitness::Unfit => {}
                 Fitness::Dead => {
@@ -111,8 +110,8 @@ impl Pool {
     fn look_at(&self, idle: &mut Idle, slot: usize) {
         let Some(upstream) = idle.slots.get(slot) else { return };
         let waker = self.bell.waker(slot);
-        if poll_disturbed(upstream.socket.stream(), &mut Context::from_waker(&waker)).is_ready() {
-            upstream.was_ended(&self.learned, Instant::now());
+        if let Poll::Ready(seen) = poll_disturbed(upstream.socket.stream(), &mut Context::from_waker(&waker)) {
+            upstream.was_ended(seen, &self.news, Instant::now());
             drop(self.remove(idle, slot));
         }
     }

@@ -44,8 +44,8 @@ mod tests {
     use crate::policy::half_close::HalfClose;
     use crate::policy::pattern::{DestinationMatch, HostPattern};
 
-    fn rule(name: &str, pattern: &str, reuse: Reuse) -> DestinationRule {
-        DestinationRule {
+    fn rule(name: &str, pattern: &str, reuse: Reuse) -> Arc<DestinationRule> {
+        Arc::new(DestinationRule {
             name: name.into(),
             destination: DestinationMatch::Host { pattern: HostPattern::new(pattern), port: None },
             reuse,
@@ -55,7 +55,7 @@ mod tests {
             half_close: HalfClose::default(),
             response_head: None,
             stream_idle: None,
-        }
+        })
     }
 
     #[test]
@@ -77,7 +77,7 @@ mod tests {
     fn what_no_rule_says_is_as_for_all_others() {
         let setting = Duration::from_secs(30);
         assert_eq!((reuse_of(None), idle_of(None, setting)), (Reuse::Sticky, setting));
-        let mut own = rule("one", "*", Reuse::Shared);
+        let mut own = DestinationRule::clone(&rule("one", "*", Reuse::Shared));
         assert_eq!(idle_of(Some(&own), setting), setting);
         own.idle = Some(Duration::from_secs(300));
         assert_eq!(idle_of(Some(&own), setting), Duration::from_secs(300));

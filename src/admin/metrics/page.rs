@@ -24,14 +24,10 @@ impl Page<'_> {
         &mut self,
         name: &str,
         help: &str,
-        label: &str,
+        label: &'s str,
         samples: impl IntoIterator<Item = (&'s str, u64)>,
     ) -> fmt::Result {
-        let mut family = self.family(name, help, MetricType::Counter)?;
-        for (value, count) in samples {
-            family.encode_family(&[(label, value)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-        }
-        Ok(())
+        self.counters_of(name, help, samples.into_iter().map(|(value, count)| ([(label, value)], count)))
     }
 
     /// A gauge with one label; one sample per pair of label value and number.
@@ -39,12 +35,36 @@ impl Page<'_> {
         &mut self,
         name: &str,
         help: &str,
-        label: &str,
+        label: &'s str,
         samples: impl IntoIterator<Item = (&'s str, u64)>,
     ) -> fmt::Result {
+        self.gauges_of(name, help, samples.into_iter().map(|(value, count)| ([(label, value)], count)))
+    }
+
+    /// A counter with labels; one sample per pair of labels and number.
+    pub fn counters_of<'s, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = ([(&'s str, &'s str); N], u64)>,
+    ) -> fmt::Result {
+        let mut family = self.family(name, help, MetricType::Counter)?;
+        for (labels, count) in samples {
+            family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
+
+    /// A gauge with labels; one sample per pair of labels and number.
+    pub fn gauges_of<'s, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = ([(&'s str, &'s str); N], u64)>,
+    ) -> fmt::Result {
         let mut family = self.family(name, help, MetricType::Gauge)?;
-        for (value, count) in samples {
-            family.encode_family(&[(label, value)])?.encode_gauge(&count)?;
+        for (labels, count) in samples {
+            family.encode_family(&labels)?.encode_gauge(&count)?;
         }
         Ok(())
     }

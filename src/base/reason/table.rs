@@ -15,7 +15,7 @@ pub(super) struct Row {
     pub(super) text: &'static str,
 }
 
-pub(super) const TABLE: [Row; 53] = {
+pub(super) const TABLE: [Row; 54] = {
     use Fault::*;
     const fn row(
         reason: Reason,
@@ -232,6 +232,7 @@ pub(super) const TABLE: [Row; 53] = {
             "The server switched protocols unasked.",
         ),
         row(Reason::ResponseCut, "response_cut", Upstream, 0, "http_response_incomplete", ""),
+        row(Reason::ResponseReset, "response_reset", Upstream, 0, "http_response_incomplete", ""),
         row(Reason::BadResponseBody, "bad_response_body", Upstream, 0, "http_protocol_error", ""),
         row(Reason::ResponseBodyTimeout, "response_body_timeout", Upstream, 0, "http_response_timeout", ""),
         row(

@@ -37,7 +37,7 @@ fn an_unspecified_address_is_this_machine() {
     let (address, server) = serve(b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n");
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
     let refused = get(any, "/", PATIENCE).expect("answer").ok().expect_err("503");
-    assert!(matches!(refused, ClientError::Refused { address: asked, status: 503 } if asked == address));
+    assert!(matches!(refused, ClientError::Refused { address: asked, status: 503, said: None } if asked == address));
     server.join().expect("server");
     assert_eq!(reachable("[::]:9".parse().expect("address")), "[::1]:9".parse().expect("address"));
 }

@@ -7,7 +7,7 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 
 /// `2026-11-21T03:04:05.678Z`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rfc3339(pub SystemTime);
+pub struct Rfc3339(pub SystemTime);
 
 /// `21/Nov/2026:03:04:05 +0000`.
 #[derive(Clone, Copy, Debug)]

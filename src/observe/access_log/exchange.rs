@@ -40,7 +40,7 @@ impl<'a> Exchange<'a> {
 
     /// Whether the request got as far as a connection to the origin.
     pub fn reached_origin(&self) -> bool {
-        self.record.connect.is_some() || self.record.upstream_reused
+        self.record.connect.is_some() || self.record.reused.is_some()
     }
 
     /// `plain`, `tunnel` or `upgrade`.

@@ -62,7 +62,7 @@ pub(super) fn write(exchange: &Exchange<'_>, line: &mut Vec<u8>) -> io::Result<(
         connect_ms: record.connect.map(Millis),
         ttfb_ms: record.first_byte.map(Millis),
         mode: exchange.mode(),
-        upstream_reused: record.upstream_reused,
+        upstream_reused: record.reused.is_some(),
         retried: record.retried,
         limit: record.limit.as_ref().map(|limit| Clipped::new(&limit.rule)),
         profile: record.profile,

@@ -82,7 +82,7 @@ impl Pool {
         let mut spares = self.spares.borrow_mut();
         let Some(wanted) = spares.0.get_mut(origin) else { return };
         let now = Instant::now();
-        if wanted.last_used + IN_USE <= now || self.learned.keeping(origin, now.into_std()) == Keeping::Never {
+        if wanted.last_used + IN_USE <= now || self.news.learned.keeping(origin, now.into_std()) == Keeping::Never {
             return;
         }
         let idle = self.idle.borrow();
@@ -115,7 +115,7 @@ async fn dial_ahead(pool: Weak<Pool>, authority: Arc<Authority>, ways: Ways) {
     let now = Instant::now();
     ways.counters.upstream_preopened.add(1);
     let mut spare = Box::new(Upstream::fresh(dialled.socket, authority, now));
-    if spare.lay_aside(ways.idle, Promise::default(), &pool.learned, now) {
+    if spare.lay_aside(ways.idle, Promise::default(), &pool.news.learned, now) {
         pool.put(spare);
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tether::app::reload::Reloader;
+use tether::app::slots::Slots;
 use tether::flow::settings::Timeouts;
 use tether::listen::accept::Workers;
 use tether::net::resolver::Resolver;
@@ -12,7 +14,9 @@ use tether::net::resolver::settings::ResolverSettings;
 use tether::net::socket::listen;
 use tether::observe::access_log::AccessLog;
 use tether::observe::counters::WorkerCounters;
+use tether::observe::ends::EndRing;
 use tether::observe::live::LiveTable;
+use tether::upstream::connection::IdleNews;
 use tether::worker::{self, Stage, WorkerPlan};
 use tokio::sync::{mpsc, watch};
 
@@ -42,7 +46,9 @@ impl LoneWorker {
         let silent_server = UdpSocket::bind("127.0.0.1:0").expect("bind");
         let server = silent_server.local_addr().expect("address");
         let resolver = Resolver::with_name_servers(&patient, &[server]).expect("a resolver");
-        let settings = settings();
+        let mut settings = settings();
+        settings.timeouts = timeouts;
+        let reloader = Reloader::new(settings.clone(), Vec::new(), Slots::of(1024), None);
         let listener = listen("127.0.0.1:0".parse().expect("address")).expect("listen");
         let address = listener.local_addr().expect("address");
         let counters = Arc::new(WorkerCounters::default());
@@ -57,10 +63,12 @@ impl LoneWorker {
             stage: stages,
             counters: counters.clone(),
             live: live.clone(),
-            timeouts,
-            destinations: Arc::new(settings.destinations.clone()),
-            destination_rules: Arc::default(),
-            learned: Arc::default(),
+            tuning: reloader.tuning(),
+            policy: reloader.policy(),
+            limits: reloader.limits().clone(),
+            sources: Arc::default(),
+            overload: Arc::default(),
+            news: IdleNews { learned: Arc::default(), ends: EndRing::for_workers(1).remove(0) },
             pseudonym: "tether-test".into(),
             log: AccessLog::open(&settings.log).expect("no log"),
             resolver,

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tether::app::App;
 use tether::config::settings::Settings;
+use tether::limits::settings::LimitMode;
 use tether::listen::settings::ForwardSettings;
 use tether::observe::access_log::{AccessSink, LogSettings};
 use tether::observe::live::StreamView;
 use tether::policy::destination::PortSet;
-use tether::upstream::rules::DestinationRules;
 use tether::upstream::settings::DestinationRule;
 
 use super::tally::Tally;
@@ -31,6 +31,7 @@ pub fn settings() -> Settings {
     settings.forward = vec![ForwardSettings { name: Arc::from("test"), bind: any, half_close: Default::default() }];
     settings.destinations.allow = vec!["127.0.0.0/8".parse().expect("net")];
     settings.destinations.connect_ports = PortSet::Any;
+    settings.limits.mode = LimitMode::Off;
     settings.log = LogSettings { access: AccessSink::Off, ..LogSettings::default() };
     settings
 }
@@ -52,7 +53,8 @@ impl Proxy {
     pub fn with_rules(rules: Vec<DestinationRule>, change: impl FnOnce(&mut Settings)) -> Proxy {
         let mut settings = settings();
         change(&mut settings);
-        Proxy { app: App::start_with(settings, DestinationRules::new(rules)).expect("the proxy starts") }
+        settings.destination_rules = rules.into_iter().map(Arc::new).collect();
+        Proxy { app: App::start(settings, None).expect("the proxy starts") }
     }
 
     /// Where clients connect.

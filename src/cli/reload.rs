@@ -1,0 +1,41 @@
+//! `tether reload`: a running proxy reads its configuration and rule files again.
+
+use serde::Deserialize;
+
+use super::arguments::AdminOptions;
+use super::environment::Environment;
+use super::outcome::{Exit, Failure};
+use super::table::printable;
+use super::{Console, admin_address, admin_client};
+
+/// The status for files that are not good.
+const UNPROCESSABLE: u16 = 422;
+
+/// What the admin port answers.
+#[derive(Debug, Deserialize)]
+struct Done {
+    generation: u64,
+    needs_restart: Vec<String>,
+}
+
+/// Asks for the reload and says what came of it: with the whole diagnostic, and the status of a bad configuration, when
+/// the old settings stay.
+pub(super) fn reload(
+    options: &AdminOptions,
+    environment: &Environment,
+    console: &mut Console<'_>,
+) -> Result<Exit, Failure> {
+    let address = admin_address(options, environment)?;
+    let answer = admin_client::post(address, "/api/v1/reload", admin_client::PATIENCE).map_err(Failure::Admin)?;
+    if answer.status == UNPROCESSABLE {
+        let said = answer.said().unwrap_or_default();
+        writeln!(console.err, "{}\n\nThe settings in use stay as they were.", said.trim_end())?;
+        return Ok(Exit::BadConfig);
+    }
+    let done: Done = answer.read("that is no account of a reload").map_err(Failure::Admin)?;
+    writeln!(console.out, "reloaded: generation {}", done.generation)?;
+    for key in &done.needs_restart {
+        writeln!(console.out, "`{}` has changed and takes effect only after a restart", printable(key))?;
+    }
+    Ok(Exit::Done)
+}
