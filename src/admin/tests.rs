@@ -32,6 +32,9 @@ const FAMILIES: &str = "
     tether_upstream_pooled gauge                     tether_upstream_preopened_total counter
     tether_upstream_quarantines_total counter
     tether_stale_retries_total counter               tether_orphan_upstreams gauge
+    tether_stale_failures_total counter              tether_upstream_idle_ended_total counter
+    tether_upstream_quarantines_total counter        tether_upstream_preopened_total counter
+    tether_upstream_pooled gauge
     tether_streams gauge                             tether_cancel_latency_seconds histogram
     tether_request_duration_seconds histogram        tether_upstream_connect_duration_seconds histogram
     tether_closed_total counter                      tether_splice_pipes gauge

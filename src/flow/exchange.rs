@@ -58,7 +58,9 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
         }
         let (services, holding, client) = (session.services, session.holding, session.client);
         let upstream_socket = upstream.socket.stream();
-        let mut transfer = Transfer::new(holding, client, upstream_socket, request, began, session.patience());
+        // Apart from the connection's own memory: an idle connection and a tunnel have none.
+        let mut transfer =
+            Box::new(Transfer::new(holding, client, upstream_socket, request, began, session.patience()));
         match attempt.take() {
             Some(before) => transfer.resume(*before),
             None => transfer.send_head(head),

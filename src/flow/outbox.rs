@@ -134,3 +134,6 @@ impl Outbox {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

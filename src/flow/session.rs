@@ -40,8 +40,6 @@ pub struct Session<'a> {
     pub ledger: &'a Ledger<'a>,
     /// What it holds of the limits.
     pub holding: &'a Holding<'a>,
-    /// What FINs mean on its listener.
-    pub of_listener: HalfClose,
     /// What they mean for the request under way.
     pub half_close: HalfClose,
     /// What is set for the destination of the request under way.
@@ -129,9 +127,9 @@ fn on_fin(half_close: HalfClose, services: &Services) -> OnFin {
 }
 
 /// The work of a connection. It owns the session, so that whoever drops it drops all that was opened.
-async fn run(client: &TcpStream, holding: &Holding<'_>, of_listener: HalfClose) {
+async fn run(client: &TcpStream, holding: &Holding<'_>, half_close: HalfClose) {
     let (ledger, tether) = (holding.ledger(), holding.tether());
-    let (services, half_close, rule) = (ledger.services(), of_listener, None);
+    let (services, rule) = (ledger.services(), None);
     let (ahead, recent, kept, began) = (Vec::new(), None, Kept::default(), None);
     let mut session = Session {
         client,
@@ -139,7 +137,6 @@ async fn run(client: &TcpStream, holding: &Holding<'_>, of_listener: HalfClose) 
         tether,
         ledger,
         holding,
-        of_listener,
         half_close,
         rule,
         ahead,
@@ -198,11 +195,13 @@ impl Session<'_> {
 
     /// Finds what is set for the destination.
     fn follow_rules(&mut self, authority: &Authority) {
-        self.rule = self.services.policy.load().rules.find(authority).cloned();
-        self.half_close = match &self.rule {
-            Some(rule) => rule.half_close.or(self.of_listener),
-            None => self.of_listener,
-        };
+        let rule = self.services.policy.load().rules.find(authority).cloned();
+        if rule.is_none() && self.rule.is_none() {
+            return;
+        }
+        let of_listener = self.services.half_close(self.tether.row().listener());
+        self.half_close = rule.as_ref().map_or(of_listener, |rule| rule.half_close.or(of_listener));
+        self.rule = rule;
         self.tether.set_on_fin(self.on_fin());
     }
 

@@ -31,7 +31,7 @@ pub enum Wants {
 pub enum Fitness {
     /// It may go out on it.
     Fit,
-    /// Not this request; the next, perhaps.
+    /// Not this request; another, perhaps.
     Unfit,
     /// The connection is closed, dirty or too old: no request may.
     Dead,

@@ -29,17 +29,15 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Takes the connection to `authority`, if it is fit for a request that wants this of it.
+    /// Takes the connection to `authority`, if it is fit for a request that wants this of it. One that is not is closed:
+    /// a fresh one takes its place, and an origin that serves one connection at a time would not look at that.
     pub fn take(&mut self, authority: &Authority, wants: Wants, news: &IdleNews, now: Instant) -> Found {
         let Some(slot) = self.slots.iter_mut().find(|slot| is_of(slot, authority)) else { return Found::Nothing };
-        let fitness = slot.as_mut().map_or(Fitness::Unfit, |kept| kept.fitness(wants, news, now));
-        match (fitness, slot) {
-            (Fitness::Unfit, _) => Found::Nothing,
-            (Fitness::Fit, slot) => slot.take().map_or(Found::Nothing, Found::Ready),
-            (Fitness::Dead, slot) => {
-                *slot = None;
-                Found::Stale
-            }
+        let Some(mut kept) = slot.take() else { return Found::Nothing };
+        match kept.fitness(wants, news, now) {
+            Fitness::Fit => Found::Ready(kept),
+            Fitness::Unfit => Found::Nothing,
+            Fitness::Dead => Found::Stale,
         }
     }
 

@@ -206,3 +206,13 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn credentials_that_bind_the_connection_are_passed_on_and_noticed() {
+    for (credentials, binds) in [("NTLM TlRMTVNTUAAB", true), ("negotiate YII=", true), ("Basic YTpi", false)] {
+        let head = format!("GET http://h/ HTTP/1.1\r\nHost: h\r\nAuthorization: {credentials}\r\n\r\n");
+        let (request, out) = read(&head).expect("good");
+        assert_eq!(request.binds_upstream, binds, "{credentials}");
+        assert!(out.contains(&format!("\r\nAuthorization: {credentials}\r\n")), "{out}");
+    }
+}

@@ -35,7 +35,8 @@ fn passes_on_in_order_and_case() {
          Via: 1.0 tether-0123abcd\r\n\r\n"
     );
     assert_eq!(response.framing, BodyFraming::Length(3));
-    assert_eq!(response.upstream_idle_seconds, Some(7));
+    assert_eq!((response.upstream_idle_seconds, response.upstream_requests_left), (Some(7), Some(3)));
+    assert!(!response.binds_upstream);
     assert!(response.upstream_keep_alive && response.client_keep_alive);
 }
 
@@ -135,4 +136,14 @@ fn must_close_is_said() {
         read_response(head, &get(), ClientConnection::MustClose, US, &mut out).expect("good").expect("whole");
     assert!(!response.client_keep_alive);
     assert!(out.ends_with(b"Connection: close\r\n\r\n"));
+}
+
+#[test]
+fn challenges_that_bind_the_connection_are_passed_on_and_noticed() {
+    for (challenge, binds) in [("NTLM", true), ("Basic realm=\"x\"", false), ("Negotiate oRQwEg==", true)] {
+        let head = format!("HTTP/1.1 401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n");
+        let (response, out) = read(&head, &get()).expect("good");
+        assert_eq!(response.binds_upstream, binds, "{challenge}");
+        assert!(out.contains(&format!("\r\nWWW-Authenticate: {challenge}\r\n")), "{out}");
+    }
 }

@@ -164,7 +164,11 @@ mod tests {
         upstream_write_timeout proxy time_out upstream_write
         tunnel_idle proxy time_out stream_idle      tunnel_half_close proxy time_out half_close_tunnel
         tunnel_upstream_reset upstream reset -      drained proxy shutdown -
-        out_of_resources proxy limit -";
+        out_of_resources proxy limit -              source_limit proxy limit -
+        pair_limit proxy limit -                    destination_limit proxy limit -
+        proxy_limit proxy limit -                   source_rate proxy limit -
+        destination_rate proxy limit -              overloaded proxy limit -
+        stream_limit proxy limit -                  stream_evicted proxy limit -";
 
     #[test]
     fn every_reason_tells_who_closed_and_how() {

@@ -60,6 +60,8 @@ const ROWS: &[(&str, &str, Then)] = &[
         "HTTP/1.1 200 OK\r\nConnection: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q\r\nContent-Length: 0\r\n\r\n",
         Wait,
     ),
+    ("a size that is no number", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello", Wait),
+    ("a fault in the second chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n-1\r\n", Wait),
     ("R6 two digits", "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nhi", Wait),
     ("R6 four digits", "HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nhi", Wait),
     ("R6 below 100", "HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nhi", Wait),
