@@ -1,6 +1,7 @@
-//! What one request costs before any system call: head parse, forward decision, response head, body framing.
+//! What one request costs before any system call: head parse, forward decision, limits, response head, body framing.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tether::base::authority::Authority;
@@ -9,7 +10,14 @@ use tether::http::chunked::write_chunk;
 use tether::http::framing::BodyFraming;
 use tether::http::request::{Request, read_request};
 use tether::http::response::{ClientConnection, read_response};
+use tether::limits::Limits;
+use tether::limits::refusal::Lane;
+use tether::limits::settings::{
+    CountBy, LimitMode, LimitRule, Over, Per, PrefixLengths, QueueBounds, Rate, RateRule, RuleMode, RuleScope, RuleSet,
+};
+use tether::limits::subject::Subject;
 use tether::policy::destination::DestinationSettings;
+use tether::policy::pattern::DestinationMatch;
 
 const PSEUDONYM: &str = "tether-0123abcd";
 
@@ -99,5 +107,65 @@ fn bodies(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, heads, decisions, bodies);
+fn scope(name: &str, per: Per) -> RuleScope {
+    RuleScope {
+        name: name.into(),
+        source: None,
+        listener: None,
+        destination: DestinationMatch::Any,
+        per,
+        count_by: CountBy::Domain,
+        prefix: PrefixLengths::default(),
+        instead_of: None,
+        mode: RuleMode::Enforce,
+    }
+}
+
+/// A limit for each of these, and a rate of each kind per source.
+fn rules(pers: &[Per]) -> RuleSet {
+    let limit = |per: &Per| {
+        let (exchanges, streams) = (Some(1000), Some(100));
+        let queue = QueueBounds::default();
+        Arc::new(LimitRule { scope: scope(per.label(), *per), exchanges, streams, over: Over::Queue, queue })
+    };
+    let plenty = Some(Rate { per_second: 1 << 40, burst: 1 << 40 });
+    let rate = RateRule { scope: scope("rate", Per::Source), requests: plenty, bytes: plenty };
+    RuleSet { limits: pers.iter().map(limit).collect(), rates: vec![Arc::new(rate)] }
+}
+
+fn limits(criterion: &mut Criterion) {
+    const FOUR: [Per; 4] = [Per::Source, Per::Destination, Per::Pair, Per::Global];
+    let authority = Authority::parse(b"www.example.com:8080", None).expect("authority");
+    let subject = Subject::new([192, 0, 2, 1].into(), "office", &authority);
+    let mut group = criterion.benchmark_group("limits");
+    for pers in [&FOUR[..1], &FOUR] {
+        let limits = Limits::new(LimitMode::Enforce, rules(pers));
+        let plan = limits.plan(&subject, None);
+        group.bench_function(format!("take and give back, plan of {}", pers.len()), |bencher| {
+            bencher.iter(|| drop(black_box(limits.admit(black_box(&plan), Lane::Exchange, None))));
+        });
+    }
+    let limits = Limits::new(LimitMode::Enforce, rules(&FOUR));
+    let plan = limits.plan(&subject, None);
+    group.bench_function("same destination again: check the plan, take and give back 4", |bencher| {
+        bencher.iter(|| {
+            let plan = if limits.is_current(&plan) { plan.clone() } else { limits.plan(&subject, Some(&plan)) };
+            drop(black_box(limits.admit(black_box(&plan), Lane::Exchange, None)));
+        });
+    });
+    group.bench_function("new plan of 4, nothing known", |bencher| {
+        bencher.iter(|| limits.plan(black_box(&subject), None));
+    });
+    let rates = limits.rate_plan(&subject, None);
+    let now = std::time::Instant::now();
+    group.bench_function("one request and its bytes against a rate", |bencher| {
+        bencher.iter(|| {
+            rates.spend(black_box(1024), now);
+            rates.take_request(black_box(now)).is_ok() && rates.ready_at(now).is_none()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, heads, decisions, limits, bodies);
 criterion_main!(benches);

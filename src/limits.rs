@@ -25,6 +25,7 @@ pub mod subject;
 mod table;
 pub mod ticket;
 pub mod usage;
+mod waiter;
 
 use entry::{Asker, Entry, Force, Terms};
 use guard::{Admit, Guard};
@@ -38,6 +39,7 @@ use subject::Subject;
 use table::Table;
 use ticket::Ticket;
 use usage::{RuleCounters, RuleStats, Usage};
+use waiter::serve;
 
 /// All limits of the process: the rules, and what is held under them. Shared by all threads.
 #[derive(Debug)]
@@ -85,9 +87,11 @@ impl Limits {
         self.current.store(snapshot.clone());
         self.rates.replace(generation, mode, rules);
         self.generation.store(generation, Relaxed);
-        for entry in self.table.entries() {
+        let entries: Vec<Arc<Entry>> = self.table.entries().collect();
+        for entry in &entries {
             entry.set_terms(snapshot.terms(&entry.key().rule).unwrap_or_else(|| entry.lifted()));
         }
+        entries.iter().for_each(|entry| entry.hand_on());
     }
 
     /// The newest rules.
@@ -126,13 +130,14 @@ impl Limits {
 
     /// Takes a slot of every entry of `plan`, or none. A stream with a `seat` may be asked to make room for others.
     pub fn admit(&self, plan: &Arc<Plan>, lane: Lane, seat: Option<&Arc<Seat>>) -> Admit {
-        let asker = Asker { lane, source: plan.identity.source, seat };
-        match plan.take(asker, None) {
+        let asker = Asker { plan, lane, seat, waiter: None };
+        let mut next = Vec::new();
+        let taken = plan.take(asker, None, &mut next);
+        next.into_iter().for_each(serve);
+        match taken {
             Ok(()) => Admit::Granted(Guard::of(plan.clone(), lane, seat.cloned())),
             Err(Blocked::Refused(refusal)) => Admit::Refused(refusal),
-            Err(Blocked::Waits { at, number, wait }) => {
-                Admit::Wait(Ticket::new(plan.clone(), asker, (at, number), wait))
-            }
+            Err(Blocked::Waits { waiter, wait }) => Admit::Wait(Ticket::new(waiter, wait)),
         }
     }
 

@@ -1,22 +1,21 @@
 //! One entry of the table: what one holder has taken under one rule, and who waits for it.
 //!
-//! Its lock is held for a few loads and stores. Nobody is woken and no waker is dropped under it: both may run a task's
-//! code, and with it a guard that wants the same lock.
+//! Its lock is held for a few loads and stores. Nobody is woken and nothing of a task is dropped under it: both may
+//! run a task's code, and with it a guard that wants the same lock.
 
-use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::key::Key;
 use super::lane::{Peak, Slots, UNLIMITED};
-use super::queue::Watch;
+use super::plan::Plan;
 use super::refusal::{Lane, Refusal, Why};
 use super::seat::{Seat, Seats};
 use super::settings::{LimitRule, Over};
 use super::table::Table;
 use super::usage::{RuleCounters, Usage};
+use super::waiter::{Place, Presence, Waiter, serve};
 
 /// Whether an entry's rule is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +58,11 @@ impl Terms {
 /// Who asks for slots.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker<'a> {
+    pub(super) plan: &'a Arc<Plan>,
     pub(super) lane: Lane,
-    pub(super) source: IpAddr,
     pub(super) seat: Option<&'a Arc<Seat>>,
+    /// One who has waited already, and would go on waiting as the same one.
+    pub(super) waiter: Option<&'a Arc<Waiter>>,
 }
 
 /// The answer of one entry.
@@ -71,8 +72,8 @@ pub(super) enum Answer {
     Taken,
     /// None is, and there is no waiting.
     Refused(Refusal),
-    /// None is; the asker waits under this number, for at most this long.
-    Waits(u64, Duration),
+    /// None is; the asker waits, for at most this long. One that has left meanwhile does not, and nobody asks.
+    Waits(Arc<Waiter>, Duration),
 }
 
 #[derive(Debug)]
@@ -100,8 +101,8 @@ impl Entry {
         &self.key
     }
 
-    /// Takes a slot; at the limit, does what the rule says.
-    pub(super) fn take(&self, asker: Asker<'_>) -> Answer {
+    /// Takes a slot; at the limit, does what the rule says. `at` is this entry's place in the asker's plan.
+    pub(super) fn take(&self, asker: Asker<'_>, at: usize) -> Answer {
         let mut state = self.lock();
         if !state.slots[asker.lane as usize].is_full() {
             state.seize(asker);
@@ -112,7 +113,7 @@ impl Entry {
             state.seize(asker);
             return Answer::Taken;
         }
-        let (answer, victim) = state.at_limit(asker);
+        let (answer, victim) = state.at_limit(asker, at);
         drop(state);
         if let Some(victim) = victim {
             victim.evict();
@@ -120,35 +121,24 @@ impl Entry {
         answer
     }
 
-    /// Gives a slot back; it goes straight to the next waiter.
-    pub(super) fn give_back(&self, asker: Asker<'_>) {
+    /// Gives a slot back. It goes straight to the next waiter, who is to be served.
+    pub(super) fn give_back(&self, asker: Asker<'_>) -> Option<Arc<Waiter>> {
         let mut state = self.lock();
         let seat = state.leave_seat(asker);
         state.slots[asker.lane as usize].give_back();
-        let woken = state.hand_on(asker.lane);
+        let next = state.next_waiter(asker.lane);
         drop(state);
         drop(seat);
-        if let Some(waker) = woken.flatten() {
-            waker.wake();
-        }
+        next
     }
 
-    /// Looks after the waiter `number`: [`Watch::Gone`] when it holds its slot, otherwise it will be woken.
-    pub(super) fn watch(&self, asker: Asker<'_>, number: u64, cx: &Context<'_>) -> Watch {
+    /// Takes `waiter` out of the queue, if it is still there under `number`.
+    pub(super) fn unqueue(&self, waiter: &Waiter, number: u64) {
         let mut state = self.lock();
-        let slots = &mut state.slots[asker.lane as usize];
-        slots.queue_if_any().map_or(Watch::Gone, |queue| queue.watch(asker.source, number, cx))
-    }
-
-    /// Takes the waiter `number` out of the queue. One that was granted its slot gives it back.
-    pub(super) fn leave(&self, asker: Asker<'_>, number: u64) {
-        let mut state = self.lock();
-        let slots = &mut state.slots[asker.lane as usize];
-        let waiter = slots.queue_if_any().and_then(|queue| queue.remove(asker.source, number));
+        let slots = &mut state.slots[waiter.lane() as usize];
+        let held = slots.queue_if_any().and_then(|queue| queue.remove(waiter.source(), number));
         drop(state);
-        if waiter.is_none() {
-            self.give_back(asker);
-        }
+        drop(held);
     }
 
     /// The refusal of one who has waited in vain and has left the queue.
@@ -156,22 +146,25 @@ impl Entry {
         self.lock().refusal(lane, Why::QueueTimeout)
     }
 
-    /// Goes by other terms from now on; those for whom there is a slot now get it.
+    /// Goes by other terms from now on. Slots that this frees are not handed on yet: those who wait need slots of other
+    /// entries too, which have to know their terms first.
     pub(super) fn set_terms(&self, terms: Terms) {
-        let mut woken = Vec::new();
         let mut state = self.lock();
-        for lane in Lane::ALL {
-            let bound = if terms.force == Force::Kept { terms.bound(lane) } else { UNLIMITED };
-            state.slots[lane as usize].set_limit(bound);
-            while let Some(waker) = state.hand_on(lane) {
-                woken.extend(waker);
-            }
-            state.slots[lane as usize].set_limit(terms.bound(lane));
-        }
+        Lane::ALL.iter().for_each(|&lane| state.slots[lane as usize].set_limit(terms.bound(lane)));
         let before = std::mem::replace(&mut state.terms, terms);
         drop(state);
         drop(before);
-        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Hands on all slots that are free.
+    pub(super) fn hand_on(&self) {
+        for lane in Lane::ALL {
+            loop {
+                let next = self.lock().next_waiter(lane);
+                let Some(waiter) = next else { break };
+                serve(waiter);
+            }
+        }
     }
 
     /// Its terms once its rule is gone.
@@ -227,37 +220,47 @@ impl State {
     }
 
     /// What the rule says for one who finds all slots taken, and the stream that has to make room.
-    fn at_limit(&mut self, asker: Asker<'_>) -> (Answer, Option<Arc<Seat>>) {
+    fn at_limit(&mut self, asker: Asker<'_>, at: usize) -> (Answer, Option<Arc<Seat>>) {
         let bounds = self.terms.rule.queue;
         let waiting = self.slots.iter().fold(0_u32, |sum, slots| sum.saturating_add(slots.queued()));
-        let victim = match self.terms.rule.over {
+        match self.terms.rule.over {
             Over::Reject => return (Answer::Refused(self.refusal(asker.lane, Why::Full)), None),
-            _ if waiting >= bounds.max => {
-                return (Answer::Refused(self.refusal(asker.lane, Why::QueueFull)), None);
-            }
-            Over::Queue => None,
+            _ if waiting >= bounds.max => return (Answer::Refused(self.refusal(asker.lane, Why::QueueFull)), None),
+            Over::Queue | Over::EvictOldestIdle => {}
+        }
+        let waiter = asker.waiter.map_or_else(|| Waiter::new(asker), Arc::clone);
+        let queue = self.slots[asker.lane as usize].queue();
+        if waiter.stand(Place { at, number: queue.next_number() }) == Presence::Left {
+            return (Answer::Waits(waiter, bounds.wait), None);
+        }
+        let victim = match self.terms.rule.over {
             Over::EvictOldestIdle => match self.seats.take_longest_silent() {
                 None => return (Answer::Refused(self.refusal(asker.lane, Why::Full)), None),
                 victim => victim,
             },
+            Over::Queue | Over::Reject => None,
         };
         self.terms.counters.queued.fetch_add(1, Relaxed);
         self.terms.counters.evictions.fetch_add(u64::from(victim.is_some()), Relaxed);
-        let number = self.slots[asker.lane as usize].queue().push(asker.source, asker.seat.cloned());
-        (Answer::Waits(number, bounds.wait), victim)
+        self.slots[asker.lane as usize].queue().push(waiter.source(), waiter.clone());
+        (Answer::Waits(waiter, bounds.wait), victim)
     }
 
-    /// Grants the next waiter its slot, if there is one of each, and says whom to wake for it.
-    fn hand_on(&mut self, lane: Lane) -> Option<Option<Waker>> {
-        let (waiter, peak) = self.slots[lane as usize].next_waiter()?;
+    /// Takes a slot for the next waiter, if there is one of each.
+    fn next_waiter(&mut self, lane: Lane) -> Option<Arc<Waiter>> {
+        let slots = &mut self.slots[lane as usize];
+        if self.terms.force == Force::Kept && slots.is_full() {
+            return None;
+        }
+        let (waiter, peak) = slots.next_waiter()?;
         if let Peak::New(peak) = peak {
             self.terms.counters.note_peak(lane, peak);
         }
-        if let (Lane::Stream, Some(seat)) = (lane, &waiter.seat) {
+        if let (Lane::Stream, Some(seat)) = (lane, waiter.seat()) {
             self.seats.add(seat);
         }
         self.terms.counters.granted.fetch_add(1, Relaxed);
-        Some(waiter.waker)
+        Some(waiter)
     }
 
     fn refusal(&mut self, lane: Lane, why: Why) -> Refusal {

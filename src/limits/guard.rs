@@ -48,7 +48,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let asker = Asker { lane: self.lane, source: self.plan.identity.source, seat: self.seat.as_ref() };
+        let asker = Asker { plan: &self.plan, lane: self.lane, seat: self.seat.as_ref(), waiter: None };
         self.plan.give_back(asker);
     }
 }

@@ -1,11 +1,13 @@
 //! The slots of one kind in one entry: how many are taken, and who waits for one.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pace::Pace;
-use super::queue::{Queue, Waiter};
+use super::queue::Queue;
 use super::refusal::Lane;
 use super::usage::LaneUsage;
+use super::waiter::Waiter;
 
 /// Stands for no limit.
 pub(super) const UNLIMITED: u32 = u32::MAX;
@@ -54,7 +56,7 @@ impl Slots {
         Peak::New(self.peak)
     }
 
-    /// Gives a slot back. The caller hands it on with [`Slots::next_waiter`].
+    /// Gives a slot back. The caller hands it on.
     pub(super) fn give_back(&mut self) {
         debug_assert!(self.in_use > 0, "more given back than taken");
         if self.in_use >= self.limit {
@@ -67,11 +69,8 @@ impl Slots {
         self.in_use = self.in_use.saturating_sub(1);
     }
 
-    /// The next waiter, if there is a slot for it, which is taken for it.
-    pub(super) fn next_waiter(&mut self) -> Option<(Waiter, Peak)> {
-        if self.is_full() {
-            return None;
-        }
+    /// The next waiter; a slot is taken for it, over the limit too.
+    pub(super) fn next_waiter(&mut self) -> Option<(Arc<Waiter>, Peak)> {
         let waiter = self.queue.as_mut()?.pop()?;
         Some((waiter, self.take()))
     }

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::entry::{Answer, Asker, Entry};
 use super::key::Key;
 use super::refusal::Refusal;
 use super::subject::Subject;
+use super::waiter::{Waiter, serve};
 
 /// Whom a plan was made for.
 #[derive(Debug)]
@@ -46,15 +48,14 @@ pub struct Plan {
     pub(super) entries: Box<[Arc<Entry>]>,
 }
 
-/// Why a plan could not be taken as a whole.
+/// Why a plan could not be taken as a whole. Nothing is held.
 #[derive(Debug)]
 pub(super) enum Blocked {
     Refused(Refusal),
-    /// The asker waits in the entry `at`, under `number`, and holds nothing.
+    /// The asker waits, for at most this long, unless it has left meanwhile.
     Waits {
-        at: usize,
-        number: u64,
-        wait: std::time::Duration,
+        waiter: Arc<Waiter>,
+        wait: Duration,
     },
 }
 
@@ -74,23 +75,39 @@ impl Plan {
         self.entries.iter().find(|entry| entry.key() == key)
     }
 
-    /// Takes a slot of every entry, in their order, or none. `held` is one that the asker holds already.
-    pub(super) fn take(&self, asker: Asker<'_>, held: Option<usize>) -> Result<(), Blocked> {
+    /// Takes a slot of every entry, in their order, or none. `held` is one that the asker holds already. Who is given
+    /// what was taken in vain is added to `next`, to be served.
+    pub(super) fn take(
+        &self,
+        asker: Asker<'_>,
+        held: Option<usize>,
+        next: &mut Vec<Arc<Waiter>>,
+    ) -> Result<(), Blocked> {
         for (at, entry) in self.entries.iter().enumerate().filter(|(at, _)| Some(*at) != held) {
-            let blocked = match entry.take(asker) {
+            let blocked = match entry.take(asker, at) {
                 Answer::Taken => continue,
                 Answer::Refused(refusal) => Blocked::Refused(refusal),
-                Answer::Waits(number, wait) => Blocked::Waits { at, number, wait },
+                Answer::Waits(waiter, wait) => Blocked::Waits { waiter, wait },
             };
             let later = held.filter(|held| *held > at).map(|held| &self.entries[held]);
-            self.entries[..at].iter().chain(later).for_each(|entry| entry.give_back(asker));
+            next.extend(self.entries[..at].iter().chain(later).filter_map(|entry| entry.give_back(asker)));
             return Err(blocked);
         }
         Ok(())
     }
 
-    /// Gives a slot of every entry back.
+    /// Gives a slot of every entry back. Each is handed on before the next is given back, so that at no time more than
+    /// one lies with a waiter that does not have all it needs.
     pub(super) fn give_back(&self, asker: Asker<'_>) {
-        self.entries.iter().rev().for_each(|entry| entry.give_back(asker));
+        for entry in self.entries.iter().rev() {
+            if let Some(waiter) = entry.give_back(asker) {
+                serve(waiter);
+            }
+        }
+    }
+
+    /// The same; who is given a slot is added to `next`, to be served.
+    pub(super) fn give_back_to(&self, asker: Asker<'_>, next: &mut Vec<Arc<Waiter>>) {
+        next.extend(self.entries.iter().rev().filter_map(|entry| entry.give_back(asker)));
     }
 }

@@ -3,24 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 
-use super::seat::Seat;
-
-/// One who waits.
-#[derive(Debug)]
-pub(super) struct Waiter {
-    /// Whom to wake; `None` before the first poll.
-    pub(super) waker: Option<Waker>,
-    /// The stream that will hold the slot.
-    pub(super) seat: Option<Arc<Seat>>,
-}
+use super::waiter::Waiter;
 
 /// The waiters of one source.
 #[derive(Debug)]
 struct Line {
     turn: u64,
-    waiters: BTreeMap<u64, Waiter>,
+    waiters: BTreeMap<u64, Arc<Waiter>>,
 }
 
 /// Everyone who waits for one kind of slot of one entry.
@@ -39,8 +29,13 @@ impl Queue {
         self.len
     }
 
-    /// Adds a waiter of `source`; the number is its name here.
-    pub(super) fn push(&mut self, source: IpAddr, seat: Option<Arc<Seat>>) -> u64 {
+    /// The number that the next waiter has here. No number comes twice.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// Adds `waiter`, of `source`.
+    pub(super) fn push(&mut self, source: IpAddr, waiter: Arc<Waiter>) {
         let number = self.next;
         self.next += 1;
         self.len += 1;
@@ -48,12 +43,11 @@ impl Queue {
             self.turns.insert(number, source);
             Line { turn: number, waiters: BTreeMap::new() }
         });
-        line.waiters.insert(number, Waiter { waker: None, seat });
-        number
+        line.waiters.insert(number, waiter);
     }
 
     /// Takes out whose turn it is; its source's next turn comes after those of all other sources.
-    pub(super) fn pop(&mut self) -> Option<Waiter> {
+    pub(super) fn pop(&mut self) -> Option<Arc<Waiter>> {
         let (_, source) = self.turns.pop_first()?;
         let line = self.lines.get_mut(&source)?;
         let (_, waiter) = line.waiters.pop_first()?;
@@ -69,7 +63,7 @@ impl Queue {
     }
 
     /// Takes out the waiter `number` of `source`; `None` when it is not here any more.
-    pub(super) fn remove(&mut self, source: IpAddr, number: u64) -> Option<Waiter> {
+    pub(super) fn remove(&mut self, source: IpAddr, number: u64) -> Option<Arc<Waiter>> {
         let line = self.lines.get_mut(&source)?;
         let waiter = line.waiters.remove(&number)?;
         self.len -= 1;
@@ -79,60 +73,34 @@ impl Queue {
         }
         Some(waiter)
     }
-
-    /// Notes whom to wake for the waiter `number` of `source`.
-    pub(super) fn watch(&mut self, source: IpAddr, number: u64, cx: &Context<'_>) -> Watch {
-        let waiter = self.lines.get_mut(&source).and_then(|line| line.waiters.get_mut(&number));
-        match waiter {
-            None => Watch::Gone,
-            Some(waiter) if waiter.waker.as_ref().is_some_and(|held| held.will_wake(cx.waker())) => {
-                Watch::Waits { replaced: None }
-            }
-            Some(waiter) => Watch::Waits { replaced: waiter.waker.replace(cx.waker().clone()) },
-        }
-    }
-}
-
-/// What has become of a waiter.
-#[derive(Debug)]
-pub(super) enum Watch {
-    /// It still waits.
-    Waits {
-        /// Its waker until now. To be dropped outside of any lock: that may drop a task, and a guard with it.
-        replaced: Option<Waker>,
-    },
-    /// It is not here: it was granted its slot.
-    Gone,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
+    use crate::limits::entry::Asker;
+    use crate::limits::refusal::Lane;
+    use crate::limits::settings::{LimitMode, RuleSet};
+    use crate::limits::tests::made::{address, subject};
 
-    fn source(last: u8) -> IpAddr {
-        [192, 0, 2, last].into()
-    }
-
-    /// Takes everyone out and says in which order.
-    fn order(queue: &mut Queue, all: &[(u8, u64)]) -> Vec<(u8, u64)> {
-        let mut left = all.to_vec();
-        let mut order = Vec::new();
-        while queue.pop().is_some() {
-            let gone = left.iter().position(|&(from, number)| {
-                !queue.lines.get(&source(from)).is_some_and(|line| line.waiters.contains_key(&number))
-            });
-            order.push(left.remove(gone.expect("one of them")));
-        }
-        order
+    fn push(queue: &mut Queue, source: u8) -> (u64, Arc<Waiter>) {
+        let plan = Limits::new(LimitMode::Enforce, RuleSet::default()).plan(&subject(source, "a.example"), None);
+        let waiter = Waiter::new(Asker { plan: &plan, lane: Lane::Exchange, seat: None, waiter: None });
+        let number = queue.next_number();
+        queue.push(address(source), waiter.clone());
+        (number, waiter)
     }
 
     #[test]
     fn sources_take_turns_and_each_is_served_in_order() {
         let mut queue = Queue::default();
-        let all: Vec<(u8, u64)> =
-            [1, 1, 1, 1, 2, 3, 3].iter().map(|&from| (from, queue.push(source(from), None))).collect();
+        let all = [1, 1, 1, 1, 2, 3, 3].map(|source| push(&mut queue, source).1);
         assert_eq!(queue.len(), 7);
-        assert_eq!(order(&mut queue, &all), [(1, 0), (2, 4), (3, 5), (1, 1), (3, 6), (1, 2), (1, 3)]);
+        for at in [0, 4, 5, 1, 6, 2, 3] {
+            let next = queue.pop().expect("one of them");
+            assert!(Arc::ptr_eq(&next, &all[at]), "not the turn of {at}");
+        }
         assert_eq!(queue.len(), 0);
         assert!(queue.lines.is_empty() && queue.turns.is_empty());
     }
@@ -140,15 +108,13 @@ mod tests {
     #[test]
     fn who_leaves_leaves_nothing_behind() {
         let mut queue = Queue::default();
-        let first = queue.push(source(1), None);
-        let second = queue.push(source(2), None);
-        assert!(queue.remove(source(2), first).is_none(), "another one's");
-        assert!(queue.remove(source(1), first).is_some());
-        assert!(queue.remove(source(1), first).is_none(), "twice");
-        let cx = Context::from_waker(Waker::noop());
-        assert!(matches!(queue.watch(source(1), first, &cx), Watch::Gone));
-        assert!(matches!(queue.watch(source(2), second, &cx), Watch::Waits { replaced: None }));
-        assert!(queue.pop().is_some());
+        let (first, _) = push(&mut queue, 1);
+        let (second, _) = push(&mut queue, 2);
+        assert!(queue.remove(address(2), first).is_none(), "another one's");
+        assert!(queue.remove(address(1), first).is_some());
+        assert!(queue.remove(address(1), first).is_none(), "twice");
+        assert!(push(&mut queue, 1).0 > second, "a number comes once");
+        assert!(queue.pop().is_some() && queue.pop().is_some());
         assert!(queue.lines.is_empty() && queue.turns.is_empty() && queue.pop().is_none());
     }
 }

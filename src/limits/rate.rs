@@ -37,7 +37,7 @@ impl Bucket {
     /// How long it takes until there is one; nothing is taken.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
         self.fill(now);
-        match self.wait_for(PARTS) {
+        match self.wait_for(PARTS, now) {
             None => {
                 self.level -= PARTS;
                 Ok(())
@@ -65,13 +65,13 @@ impl Bucket {
     /// How long it takes until nothing is owed; `None` when nothing is.
     pub fn owes(&mut self, now: Instant) -> Option<Duration> {
         self.fill(now);
-        self.wait_for(0)
+        self.wait_for(0, now)
     }
 
     /// How long it takes until there is one token; `None` when there is.
     pub fn lacks(&mut self, now: Instant) -> Option<Duration> {
         self.fill(now);
-        self.wait_for(PARTS)
+        self.wait_for(PARTS, now)
     }
 
     fn most(&self) -> i128 {
@@ -86,10 +86,12 @@ impl Bucket {
         self.level = self.level.saturating_add(came).min(self.most());
     }
 
-    fn wait_for(&self, level: i128) -> Option<Duration> {
+    fn wait_for(&self, level: i128, now: Instant) -> Option<Duration> {
         let missing = level.saturating_sub(self.level);
         let nanoseconds = (missing > 0).then(|| (missing - 1) / self.per_nanosecond() + 1)?;
-        Some(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX)))
+        let wait = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        // Tokens come from the last filling on, which another thread's clock may put after `now`.
+        Some(wait.saturating_add(self.at.saturating_duration_since(now)))
     }
 
     fn per_nanosecond(&self) -> i128 {
@@ -142,7 +144,8 @@ mod tests {
         let start = Instant::now() + Duration::from_secs(10);
         let mut bucket = Bucket::new(RATE, start);
         bucket.spend(5, start);
-        assert!(bucket.take(start - Duration::from_secs(10)).is_err());
+        let third = nanoseconds(333_333_334);
+        assert_eq!(bucket.take(start - Duration::from_secs(10)), Err(Duration::from_secs(10) + third));
         assert!(bucket.take(start).is_err());
     }
 

@@ -79,3 +79,11 @@ impl Table {
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+impl Table {
+    /// For how many entries memory is held.
+    pub(super) fn room(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).capacity()).sum()
+    }
+}

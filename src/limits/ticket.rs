@@ -5,39 +5,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::entry::Asker;
 use super::guard::Guard;
 use super::lane::now;
-use super::plan::{Blocked, Plan};
-use super::queue::Watch;
-use super::refusal::{Lane, Refusal};
-use super::seat::Seat;
+use super::refusal::Refusal;
+use super::waiter::Waiter;
 
 /// A place in a queue. Nothing is held while it waits.
 ///
-/// Dropping it leaves the queue at once; a slot that was granted meanwhile passes to the next waiter.
+/// Dropping it leaves the queue at once; slots that were granted meanwhile pass to the next waiters.
 #[derive(Debug)]
 #[must_use = "dropping it leaves the queue"]
 pub struct Ticket {
-    plan: Arc<Plan>,
-    lane: Lane,
-    seat: Option<Arc<Seat>>,
+    waiter: Arc<Waiter>,
     deadline: Instant,
-    place: Option<Place>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    /// Which entry of the plan.
-    at: usize,
-    number: u64,
 }
 
 impl Ticket {
-    /// For one who waits in the entry `at` of `plan`, under `number`, for at most `wait`.
-    pub(super) fn new(plan: Arc<Plan>, asker: Asker<'_>, (at, number): (usize, u64), wait: Duration) -> Self {
-        let seat = asker.seat.cloned();
-        Self { plan, lane: asker.lane, seat, deadline: now() + wait, place: Some(Place { at, number }) }
+    /// For `waiter`, who stands in a queue and waits for at most `wait`.
+    pub(super) fn new(waiter: Arc<Waiter>, wait: Duration) -> Self {
+        Self { waiter, deadline: now() + wait }
     }
 
     /// Until when to wait, over all queues. The ticket has no timer: whoever polls it keeps the time, and calls
@@ -48,20 +34,9 @@ impl Ticket {
 
     /// Ready with all slots, or with the refusal of a rule that lets nobody wait. Not to be polled after that.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Guard, Refusal>> {
-        while let Some(Place { at, number }) = self.place {
-            let watch = self.plan.entries[at].watch(self.asker(), number, cx);
-            if let Watch::Waits { replaced } = watch {
-                drop(replaced);
-                return Poll::Pending;
-            }
-            self.place = None;
-            match self.plan.take(self.asker(), Some(at)) {
-                Ok(()) => return Poll::Ready(Ok(Guard::of(self.plan.clone(), self.lane, self.seat.clone()))),
-                Err(Blocked::Refused(refusal)) => return Poll::Ready(Err(refusal)),
-                Err(Blocked::Waits { at, number, .. }) => self.place = Some(Place { at, number }),
-            }
-        }
-        Poll::Pending
+        let waiter = &self.waiter;
+        let guard = |()| Guard::of(waiter.plan().clone(), waiter.lane(), waiter.seat().cloned());
+        waiter.poll(cx).map(|answer| answer.map(guard))
     }
 
     /// The same as a future; it may be dropped and made anew.
@@ -73,25 +48,22 @@ impl Ticket {
     }
 
     /// Leaves the queue because the time is over.
-    pub fn give_up(mut self) -> Refusal {
-        let at = self.place.map_or(0, |place| place.at);
-        self.leave();
-        self.plan.entries[at].out_of_time(self.lane)
-    }
-
-    fn asker(&self) -> Asker<'_> {
-        Asker { lane: self.lane, source: self.plan.identity.source, seat: self.seat.as_ref() }
-    }
-
-    fn leave(&mut self) {
-        if let Some(Place { at, number }) = self.place.take() {
-            self.plan.entries[at].leave(self.asker(), number);
-        }
+    pub fn give_up(self) -> Refusal {
+        let at = self.waiter.leave();
+        self.waiter.plan().entries[at].out_of_time(self.waiter.lane())
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.leave();
+        self.waiter.leave();
+    }
+}
+
+#[cfg(test)]
+impl Ticket {
+    /// The one who waits.
+    pub(super) fn waiter(&self) -> &Waiter {
+        &self.waiter
     }
 }
