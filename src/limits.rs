@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+mod dialled;
 mod entry;
 pub mod guard;
 pub mod key;

@@ -28,9 +28,6 @@ const FAMILIES: &str = "
     tether_client_bytes_total counter                tether_spliced_bytes_total counter
     tether_upstream_connections gauge                tether_upstream_connections_opened_total counter
     tether_upstream_reused_total counter             tether_upstream_stale_total counter
-    tether_stale_failures_total counter              tether_upstream_idle_ended_total counter
-    tether_upstream_pooled gauge                     tether_upstream_preopened_total counter
-    tether_upstream_quarantines_total counter
     tether_stale_retries_total counter               tether_orphan_upstreams gauge
     tether_stale_failures_total counter              tether_upstream_idle_ended_total counter
     tether_upstream_quarantines_total counter        tether_upstream_preopened_total counter

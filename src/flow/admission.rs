@@ -16,6 +16,7 @@ use crate::http::request::Request;
 use crate::http::response::{Response, ResponseKind};
 use crate::limits::guard::Guard;
 use crate::limits::ticket::Ticket;
+use crate::upstream::socket::UpstreamSocket;
 
 /// Takes the slots of a request to `authority`; waits for them where the rules say so.
 ///
@@ -31,6 +32,26 @@ pub async fn admit(session: &mut Session<'_>, request: &Request, authority: &Arc
         Push::Declared => Box::pin(stream(session, request)).await,
         Push::Unsaid => Ok(()),
     }
+}
+
+/// Judges the address that `socket` is connected to, where rules go by addresses.
+///
+/// # Errors
+/// The [`Reason`] to refuse the request.
+pub async fn admit_address(
+    session: &mut Session<'_>,
+    request: &Request,
+    socket: &UpstreamSocket,
+) -> Result<(), Reason> {
+    if !session.holding.counts_addresses() {
+        return Ok(());
+    }
+    let Ok(peer) = socket.stream().peer_addr() else { return Ok(()) };
+    if let Some(ticket) = session.holding.admit_address(peer.ip())? {
+        let guard = Box::pin(queue(session, request, ticket)).await?;
+        session.holding.keep_address(guard);
+    }
+    Ok(())
 }
 
 /// Judges a response whose head has come: a push stream needs the slot of one before its first byte goes out.

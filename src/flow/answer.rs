@@ -26,6 +26,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Ends the exchange under way with `reason`. Where the reason has a status the client gets a page; otherwise it is cut.
 pub async fn refuse(session: &mut Session<'_>, request: Option<&Request>, reason: Reason) -> Next {
+    // Nothing is done for the request any more: its slots are for others, however long the client takes to read.
+    session.holding.release();
     let Some(status) = reason.status() else {
         reset_on_drop(session.client);
         session.ledger.end(reason);
@@ -120,6 +122,7 @@ async fn drain_body(session: &mut Session<'_>, mut left: u64) -> bool {
 /// Says that we are done, and then reads until the client is too: closing with unread bytes would send RST, and the
 /// page would be lost on its way (performance.md A.6).
 pub async fn linger(session: &mut Session<'_>) {
+    session.holding.release();
     session.tether.set_on_fin(OnFin::LeaveToWork);
     if rustix::net::shutdown(session.client, rustix::net::Shutdown::Write).is_err() {
         return;

@@ -18,7 +18,7 @@ use crate::http::request::Request;
 use crate::observe::live::Kind;
 use crate::tether::tie::Expired;
 use crate::upstream::dial::{DialContext, dial};
-use crate::upstream::socket::UpstreamSocket;
+use crate::upstream::socket::{OnDrop, UpstreamSocket};
 
 /// The answer to a CONNECT that was dialled (RFC 9110 section 9.3.6).
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
@@ -36,6 +36,11 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
         Ok(socket) => socket,
         Err(reason) => return refuse(session, Some(request), reason).await,
     };
+    if let Err(reason) = admission::admit_address(session, request, &socket).await {
+        socket.set_on_drop(OnDrop::Close);
+        drop(socket);
+        return refuse(session, Some(request), reason).await;
+    }
     session.ledger.note(|record| {
         record.status = 200;
         record.first_byte = Some(record.began.elapsed());

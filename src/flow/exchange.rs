@@ -52,6 +52,11 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
                 Err(reason) => return refuse(session, Some(request), reason).await,
             },
         };
+        if let Err(reason) = admission::admit_address(session, request, &upstream.socket).await {
+            upstream.socket.set_on_drop(OnDrop::Close);
+            drop(upstream);
+            return refuse_in_the_middle(session, request, reason).await;
+        }
         upstream.used_by(session.ledger.exchange());
         if request.binds_upstream {
             upstream.bind();

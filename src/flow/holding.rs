@@ -50,6 +50,8 @@ pub struct Holding<'a> {
 struct State {
     planned: Option<Planned>,
     exchange: Option<Guard>,
+    /// What the address dialled is counted in, beyond the rest.
+    dialled: Option<Guard>,
     stream: Stream,
     watch: Option<Watch>,
 }
@@ -59,6 +61,8 @@ struct Planned {
     authority: Arc<Authority>,
     plan: Arc<Plan>,
     rates: Arc<RatePlan>,
+    /// With the address dialled, where rules go by it.
+    counts_addresses: bool,
 }
 
 /// Whether the exchange is a stream.
@@ -103,7 +107,7 @@ impl<'a> Holding<'a> {
     /// Gives back what the exchange held.
     pub fn release(&self) {
         let mut state = self.state.borrow_mut();
-        state.exchange = None;
+        (state.exchange, state.dialled) = (None, None);
         state.stream = Stream::No;
         state.watch = None;
     }
@@ -135,6 +139,37 @@ impl<'a> Holding<'a> {
         self.state.borrow_mut().exchange = Some(guard);
     }
 
+    /// Whether rules go by the address that is dialled.
+    pub fn counts_addresses(&self) -> bool {
+        self.state.borrow().planned.as_ref().is_some_and(|planned| planned.counts_addresses)
+    }
+
+    /// Judges the connection to `address` by the rules that go by it, and takes their slots.
+    ///
+    /// # Errors
+    /// The [`Reason`] to refuse the request, noted with its rule.
+    pub fn admit_address(&self, address: IpAddr) -> Result<Option<Ticket>, Reason> {
+        let state = self.state.borrow();
+        let Some(planned) = &state.planned else { return Ok(None) };
+        let row = self.tether.row();
+        let subject = Subject::new(self.source(), row.listener(), &planned.authority).dialled(address);
+        let Some(plan) = self.services.limits.plan_dialled(&subject, &planned.plan) else { return Ok(None) };
+        drop(state);
+        match self.services.limits.admit(&plan, Lane::Exchange, None) {
+            Admit::Granted(guard) => {
+                self.keep_address(guard);
+                Ok(None)
+            }
+            Admit::Refused(refusal) => Err(self.refused(&refusal)),
+            Admit::Wait(ticket) => Ok(Some(ticket)),
+        }
+    }
+
+    /// Keeps the slot of the address dialled that a ticket was given.
+    pub fn keep_address(&self, guard: Guard) {
+        self.state.borrow_mut().dialled = Some(guard);
+    }
+
     /// The plan for `authority`: the one of the request before where nothing has changed.
     fn plan(&self, authority: &Arc<Authority>) -> Result<Arc<Plan>, Reason> {
         let mut state = self.state.borrow_mut();
@@ -148,7 +183,8 @@ impl<'a> Holding<'a> {
             let subject = Subject::new(self.source(), row.listener(), authority);
             let plan = limits.plan(&subject, state.planned.as_ref().map(|planned| &planned.plan));
             let rates = limits.rate_plan(&subject, state.planned.as_ref().map(|planned| &planned.rates));
-            state.planned = Some(Planned { authority: authority.clone(), plan, rates });
+            let (authority, counts_addresses) = (authority.clone(), limits.counts_addresses());
+            state.planned = Some(Planned { authority, plan, rates, counts_addresses });
         }
         let Some(planned) = &state.planned else { return Err(Reason::ProxyLimit) };
         if let Err(refusal) = planned.rates.take_request(std::time::Instant::now()) {

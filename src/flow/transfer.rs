@@ -1,6 +1,7 @@
 //! One request and its response on one upstream connection: what is sent, what is read, in both directions at once.
 
 mod attempt;
+mod waits;
 
 use std::io;
 use std::task::{Context, Poll};
@@ -354,52 +355,6 @@ impl<'a> Transfer<'a> {
             self.tether.waits(Phase::ResponseBody, self.active + self.patience.stream_idle);
         }
         Poll::Pending
-    }
-
-    /// Whether a rate is used up; the next poll comes when there is something of it again.
-    fn is_throttled(&mut self) -> bool {
-        let Some(until) = self.holding.throttled_until() else { return false };
-        self.active = Instant::now();
-        self.tether.attend(until);
-        self.tether.waits(Phase::Throttled, until + self.patience.stream_idle);
-        true
-    }
-
-    fn waits_for_client(&mut self) {
-        let since = self.client_stall.since(self.download.sent, self.active);
-        self.tether.waits(Phase::ClientWrite, since + self.services.timeouts().client_write);
-    }
-
-    fn waits_for_upload(&mut self, request: &Request) {
-        let timeouts = self.services.timeouts();
-        if self.upload.waits_for() == WaitsFor::Sink {
-            self.floor.pause();
-            let since = self.upstream_stall.since(self.upload.sent, self.active);
-            return self.tether.waits(Phase::RequestBody, since + timeouts.upstream_write);
-        }
-        self.upstream_stall.clear();
-        if self.upload.received == 0 && request.expects_continue {
-            return self.tether.waits(Phase::ContinueWait, self.active + self.patience.response_head);
-        }
-        let window_ends = self.floor.window(self.active, self.upload.received, timeouts.body_window);
-        self.tether.waits(Phase::RequestBody, window_ends);
-    }
-
-    /// A wait ran out before the response came: which one, and is it an end?
-    fn expired_before_response(&mut self) -> Result<(), TransferFault> {
-        let reason = match self.tether.row().phase() {
-            Phase::ClientWrite => Reason::ClientWriteTimeout,
-            Phase::RequestBody if self.upload.waits_for() == WaitsFor::Sink => Reason::UpstreamWriteTimeout,
-            Phase::RequestBody => {
-                let timeouts = self.services.timeouts();
-                if self.floor.is_kept(self.upload.received, timeouts.body_floor, timeouts.body_window) {
-                    return Ok(());
-                }
-                Reason::RequestBodyTimeout
-            }
-            _ => Reason::ResponseHeadTimeout,
-        };
-        Err(TransferFault::Failed(reason))
     }
 
     /// Tells the live row and the counters what moved since last time.
