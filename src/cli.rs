@@ -89,8 +89,8 @@ fn admin_address(options: &AdminOptions, environment: &Environment) -> Result<So
         (Some(address), _) | (None, Some(Ok(address))) => Ok(address),
         _ => {
             let overrides = environment.overrides(&Overrides::default());
-            let loaded = config::load(config_file(&options.file.config, environment), &overrides);
-            loaded.map(|loaded| loaded.settings.admin.bind).map_err(Failure::AdminUnknown)
+            config::admin_address(config_file(&options.file.config, environment), &overrides)
+                .map_err(Failure::AdminUnknown)
         }
     }
 }

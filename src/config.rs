@@ -4,6 +4,7 @@
 //! behind this module looks at a configuration value and wonders whether it is valid.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -84,14 +85,32 @@ pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Config
     load_or(path, Path::new(SYSTEM_FILE), overrides)
 }
 
-fn load_or(path: Option<&Path>, system: &Path, overrides: &Overrides) -> Result<Loaded, ConfigError> {
-    let (source, bytes) = match path {
+/// Where the admin port of a process with this configuration is. Faults elsewhere do not matter: they are for that
+/// process to find, which may be running with what the files said before.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn admin_address(path: Option<&Path>, overrides: &Overrides) -> Result<SocketAddr, ConfigError> {
+    let (source, bytes) = find(path, Path::new(SYSTEM_FILE));
+    let label = source.to_string();
+    let mut main = Document::new(&label, bytes.map_err(|error| unreadable(&label, &error))?);
+    let (settings, _) = parse_main(&mut main, Path::new(""), overrides);
+    Ok(settings.admin.bind)
+}
+
+/// The file to read, and what is in it.
+fn find(path: Option<&Path>, system: &Path) -> (Source, std::io::Result<Vec<u8>>) {
+    match path {
         Some(path) => (Source::File(path.to_owned()), read_file(path)),
         None => match read_file(system) {
             Err(error) if error.kind() == ErrorKind::NotFound => (Source::BuiltIn, Ok(Vec::new())),
             read => (Source::File(system.to_owned()), read),
         },
-    };
+    }
+}
+
+fn load_or(path: Option<&Path>, system: &Path, overrides: &Overrides) -> Result<Loaded, ConfigError> {
+    let (source, bytes) = find(path, system);
     let label = source.to_string();
     let bytes = bytes.map_err(|error| unreadable(&label, &error))?;
     let base = match &source {
