@@ -27,6 +27,7 @@ fn a_freed_slot_is_the_next_waiters_before_it_wakes() {
     assert_eq!(bell.rung(), 1);
     assert_eq!(in_use(&limits), [("one", 1)], "handed on, not given back");
     let late = waits(ask(&limits, 3, "a.example"));
+    assert!(format!("{late:?}").contains("one"), "shown while it waits, it comes to an end");
     let guard = ready(&mut ticket);
     drop((late, guard));
     let stats = limits.stats().remove(0);
