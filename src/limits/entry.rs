@@ -3,6 +3,7 @@
 //! Its lock is held for a few loads and stores. Nobody is woken and nothing of a task is dropped under it: both may
 //! run a task's code, and with it a guard that wants the same lock.
 
+use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -84,7 +85,6 @@ struct State {
 }
 
 /// One entry. It leaves the table when the last handle is dropped.
-#[derive(Debug)]
 pub(super) struct Entry {
     key: Key,
     table: Arc<Table>,
@@ -193,6 +193,13 @@ impl Entry {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Entry {
+    /// Its key alone: those who wait in it refer to it again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key.fmt(f)
     }
 }
 

@@ -28,7 +28,7 @@ fn passes(plan: &RatePlan, now: Instant) -> usize {
 #[test]
 fn each_source_has_its_own() {
     let rates = rates(LimitMode::Enforce, [rate("source", Per::Source, 4)]);
-    let now = now();
+    let now = now() + SECOND;
     for source in [1, 2] {
         let plan = rates.plan(&subject(source, "a.example"), None);
         assert!(!plan.is_empty() && !plan.counts_bytes());
@@ -45,7 +45,7 @@ fn each_source_has_its_own() {
 #[test]
 fn all_or_none() {
     let rates = rates(LimitMode::Enforce, [rate("wide", Per::Global, 10), rate("narrow", Per::Source, 1)]);
-    let now = now();
+    let now = now() + SECOND;
     let plan = rates.plan(&subject(1, "a.example"), None);
     assert_eq!(passes(&plan, now), 1);
     let others: usize = (2..50).map(|source| passes(&rates.plan(&subject(source, "a.example"), None), now)).sum();
@@ -57,7 +57,7 @@ fn all_or_none() {
 #[test]
 fn bytes_are_owed_and_waited_for() {
     let rates = rates(LimitMode::Enforce, [bytes("slow", Per::Source, 1000), bytes("slower", Per::Global, 500)]);
-    let now = now();
+    let now = now() + SECOND;
     let plan = rates.plan(&subject(1, "a.example"), None);
     assert!(plan.counts_bytes());
     plan.spend(500, now);
@@ -72,7 +72,7 @@ fn bytes_are_owed_and_waited_for() {
 #[test]
 fn watching_counts_and_holds_nobody_up() {
     let rates = rates(LimitMode::Simulate, [rate("requests", Per::Global, 1), bytes("bytes", Per::Global, 10)]);
-    let now = now();
+    let now = now() + SECOND;
     let plan = rates.plan(&subject(1, "a.example"), None);
     assert_eq!(passes(&plan, now), 100);
     plan.spend(20, now);
@@ -91,7 +91,7 @@ fn off_is_off() {
 #[test]
 fn a_reload_keeps_what_was_used() {
     let rates = rates(LimitMode::Enforce, [rate("source", Per::Source, 5)]);
-    let now = now();
+    let now = now() + SECOND;
     let plan = rates.plan(&subject(1, "a.example"), None);
     assert!(Arc::ptr_eq(&plan, &rates.plan(&subject(1, "a.example"), Some(&plan))));
     assert_eq!(passes(&plan, now), 5);
@@ -108,7 +108,7 @@ fn a_reload_keeps_what_was_used() {
 fn only_so_many_are_kept_and_those_in_use_first() {
     let kept = NonZeroUsize::new(8).expect("not 0");
     let rates = Rates::keeping(kept, LimitMode::Enforce, set([rate("source", Per::Source, 1)]));
-    let now = now();
+    let now = now() + SECOND;
     let held: Vec<_> = (0..4).map(|source| rates.plan(&subject(source, "a.example"), None)).collect();
     held.iter().for_each(|plan| assert_eq!(passes(plan, now), 1));
     for source in 10..200 {

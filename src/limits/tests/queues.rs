@@ -27,6 +27,7 @@ fn a_freed_slot_is_the_next_waiters_before_it_wakes() {
     assert_eq!(bell.rung(), 1);
     assert_eq!(in_use(&limits), [("one", 1)], "handed on, not given back");
     let late = waits(ask(&limits, 3, "a.example"));
+    assert!(format!("{late:?}").contains("one"), "shown while it waits, it comes to an end");
     let guard = ready(&mut ticket);
     drop((late, guard));
     let stats = limits.stats().remove(0);
@@ -105,6 +106,30 @@ fn who_gives_up_in_the_moment_of_the_grant_passes_it_on() {
     let _ = first.give_up();
     drop(ready(&mut second));
     assert_eq!(in_use(&limits), [("one", 0)]);
+}
+
+/// Another thread is about to take slots for a waiter when it leaves, before and after it is moved to another queue.
+#[test]
+fn who_leaves_while_slots_are_taken_for_it_gets_none() {
+    for second in [2, 1] {
+        let limits = Limits::new(
+            LimitMode::Enforce,
+            rules([queue("first", Per::Global, 1), queue("second", Per::Destination, second)]),
+        );
+        let plan = limits.plan(&subject(1, "b.example"), None);
+        let asker = Asker { plan: &plan, lane: Lane::Exchange, seat: None, waiter: None };
+        assert!(matches!(plan.entries[0].take(asker, 0), Answer::Taken));
+        let ticket = waits(ask(&limits, 2, "a.example"));
+        let give_back = thief(&limits, "a.example");
+        let waiter = plan.entries[0].give_back(asker).expect("it has the slot of the first rule");
+        drop(ticket);
+        let held = || limits.stats().iter().map(|rule| rule.exchanges).collect::<Vec<_>>();
+        assert_eq!(held(), [1, 1], "not given back yet");
+        serve(waiter);
+        assert_eq!(held(), [0, 1], "what is left is the other one's");
+        give_back();
+        assert_eq!(held(), [0, 0]);
+    }
 }
 
 /// Takes a slot of the second rule alone, for the client 3; the answer gives it back.

@@ -103,6 +103,11 @@ fn random_work_of_many_threads_ends_at_nothing() {
         LimitMode::Enforce,
         rules([queue("wide", Per::Global, 5), queue("second", Per::Destination, 3), queue("one", Per::Source, 2)]),
     );
+    // Kept, so that a slot that leaks stays in sight.
+    let plans: Vec<_> = ["a.example", "b.example"]
+        .iter()
+        .flat_map(|host| (0..4).map(|source| limits.plan(&subject(source, host), None)))
+        .collect();
     let inside: [AtomicU32; 2] = Default::default();
     in_threads(|| {
         let mut dice = Dice::new();
@@ -116,11 +121,13 @@ fn random_work_of_many_threads_ends_at_nothing() {
             }
         }
     });
-    assert_eq!(limits.entries(), 0);
+    assert_eq!(limits.entries(), 1 + 2 + 4);
     for rule in limits.stats() {
         assert_eq!((rule.exchanges, rule.waiting), (0, 0), "{rule:?}");
         assert!(rule.granted <= rule.queued, "{rule:?}");
     }
+    drop(plans);
+    assert_eq!(limits.entries(), 0);
 }
 
 /// Rules change while others wait: nobody is forgotten.
@@ -128,6 +135,7 @@ fn random_work_of_many_threads_ends_at_nothing() {
 fn rules_may_change_meanwhile() {
     let with = |most| rules([queue("one", Per::Global, most), queue("second", Per::Source, 2)]);
     let limits = Limits::new(LimitMode::Enforce, with(1));
+    let plans: Vec<_> = (0..3).map(|source| limits.plan(&subject(source, "a.example"), None)).collect();
     in_threads(|| {
         let mut dice = Dice::new();
         for _ in 0..1_000 {
@@ -143,6 +151,8 @@ fn rules_may_change_meanwhile() {
             }
         }
     });
+    assert!(limits.usage().iter().all(|one| one.exchanges.in_use == 0 && one.exchanges.queued == 0));
+    drop(plans);
     assert_eq!(limits.entries(), 0);
 }
 
