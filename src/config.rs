@@ -33,6 +33,7 @@ pub use restart::changes_needing_restart;
 pub use value::{Wrong, address};
 
 use document::{Document, read_file};
+use problem::Problems;
 use read::{Completeness, Draft};
 use rules::Listeners;
 use settings::Settings;
@@ -89,13 +90,14 @@ pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Config
 /// process to find, which may be running with what the files said before.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or what it, a flag or the environment says of the admin port is wrong.
 pub fn admin_address(path: Option<&Path>, overrides: &Overrides) -> Result<SocketAddr, ConfigError> {
     let (source, bytes) = find(path, Path::new(SYSTEM_FILE));
     let label = source.to_string();
     let mut main = Document::new(&label, bytes.map_err(|error| unreadable(&label, &error))?);
-    let (settings, _) = parse_main(&mut main, Path::new(""), overrides);
-    Ok(settings.admin.bind)
+    let draft: Draft<'_, Shape> = read::read(&main.text, catalogue::MAIN, &mut Problems::default());
+    let address = check::admin_address(&draft, overrides, &mut main.problems);
+    ConfigError::unless_good(vec![main]).map(|()| address)
 }
 
 /// The file to read, and what is in it.

@@ -111,6 +111,12 @@ fn policies(shape: &PoliciesShape, base: &Path, problems: &mut Problems) -> Opti
     found
 }
 
+/// Where the admin port is, whatever else is written.
+pub(super) fn admin_address(draft: &Draft<'_, Shape>, overrides: &Overrides, problems: &mut Problems) -> SocketAddr {
+    let default = Settings::default().admin.bind;
+    admin_bind(draft.shape.admin.bind.as_ref(), overrides, default, problems).address
+}
+
 fn admin_bind(written: Option<&Text>, overrides: &Overrides, default: SocketAddr, problems: &mut Problems) -> Bind {
     let mut bind = Bind { owner: "the admin port".to_owned(), address: default, place: Place::File };
     if let Some(text) = written {
