@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::time::Instant;
-
 use super::ahead::{WhenFull, read_ahead};
 use super::holding::Event;
 use super::session::Session;
@@ -23,8 +21,7 @@ use crate::upstream::socket::UpstreamSocket;
 /// # Errors
 /// The [`Reason`] to refuse it.
 pub async fn admit(session: &mut Session<'_>, request: &Request, authority: &Arc<Authority>) -> Result<(), Reason> {
-    let began = session.began.unwrap_or_else(Instant::now);
-    if let Some(ticket) = session.holding.admit(authority, began)? {
+    if let Some(ticket) = session.holding.admit(authority, session.began())? {
         let guard = Box::pin(queue(session, request, ticket)).await?;
         session.holding.keep_exchange(guard);
     }
@@ -62,7 +59,7 @@ pub async fn admit_response(session: &mut Session<'_>, request: &Request, respon
     match (response.push, response.kind) {
         (Push::Declared, _) | (_, ResponseKind::Switching) => Box::pin(stream(session, request)).await,
         (Push::Unsaid, _) if request.push == Push::Declared => {
-            session.holding.release_stream(session.began.unwrap_or_else(Instant::now));
+            session.holding.release_stream(session.began());
             Ok(())
         }
         _ => Ok(()),

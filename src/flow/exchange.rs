@@ -21,7 +21,7 @@ use crate::net::socket::reset_on_drop;
 use crate::observe::live::Kind;
 use crate::upstream::connection::{Promise, Upstream};
 use crate::upstream::rules::reuse_of;
-use crate::upstream::settings::{DestinationRule, Reuse};
+use crate::upstream::settings::Reuse;
 use crate::upstream::socket::{OnDrop, UpstreamSocket};
 
 /// Where an upstream connection came from.
@@ -33,77 +33,113 @@ enum Provenance {
     Kept,
 }
 
+/// The connection a request goes out on.
+struct Chosen {
+    upstream: Box<Upstream>,
+    provenance: Provenance,
+}
+
+/// What became of one attempt.
+enum Tried {
+    /// The exchange is over.
+    Ended(Next),
+    /// There is no answer of the origin's, and nothing of one has gone to the client.
+    Failed(Reason),
+    /// The connection was dead before it was used: once more, on a fresh one.
+    Again(Box<Attempt>),
+}
+
 /// Sees one request to its end. `head` is the head as the origin gets it.
 pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<Authority>, head: &mut Vec<u8>) -> Next {
-    let began = session.began.unwrap_or_else(Instant::now);
-    let rule = session.rule.clone();
-    let rule = rule.as_deref();
-    if reuse_of(rule) == Reuse::Off {
+    if reuse_of(session.rule.as_deref()) == Reuse::Off {
         reuse::announce_close(request, head);
     }
-    let mut kept = reuse::take(session, request, authority, rule, began);
-    let mut attempt: Option<Box<Attempt>> = None;
+    let mut kept = reuse::take(session, request, authority);
+    let mut before = None;
     loop {
-        let (mut upstream, provenance) = match kept.take() {
-            Some(upstream) => (upstream, Provenance::Kept),
-            None => match dial_tied(session, request, authority).await {
-                Ok(socket) => (Box::new(Upstream::fresh(socket, authority.clone(), began)), Provenance::Fresh),
-                Err(reason) if attempt.is_some() => return refuse_in_the_middle(session, request, reason).await,
-                Err(reason) => return refuse(session, Some(request), reason).await,
-            },
+        let chosen = match choose(session, request, authority, kept.take()).await {
+            Ok(chosen) => chosen,
+            Err(reason) if before.is_some() => return refuse_in_the_middle(session, request, reason).await,
+            Err(reason) => return refuse(session, Some(request), reason).await,
         };
-        if let Err(reason) = admission::admit_address(session, request, &upstream.socket).await {
-            upstream.socket.set_on_drop(OnDrop::Close);
-            drop(upstream);
-            return refuse_in_the_middle(session, request, reason).await;
-        }
-        upstream.used_by(session.ledger.exchange());
-        if request.binds_upstream {
-            upstream.bind();
-        }
-        let (services, holding, client) = (session.services, session.holding, session.client);
-        let upstream_socket = upstream.socket.stream();
-        // Apart from the connection's own memory: an idle connection and a tunnel have none.
-        let mut transfer =
-            Box::new(Transfer::new(holding, client, upstream_socket, request, began, session.patience()));
-        match attempt.take() {
-            Some(before) => transfer.resume(*before),
-            None => transfer.send_head(head),
-        }
-        if provenance == Provenance::Kept && reuse::may_repeat(request) {
-            transfer.retain_request(reuse::REPLAYABLE as usize);
-        }
-        match transfer.response(request, &mut session.ahead).await {
-            Ok(response) => {
-                if let Err(reason) = admission::admit_response(session, request, &response).await {
-                    drop(transfer);
-                    drop(upstream);
-                    return refuse_in_the_middle(session, request, reason).await;
-                }
-                let delivered = deliver(session, &response, &mut transfer, &upstream.socket).await;
-                drop(transfer);
-                if response.binds_upstream {
-                    upstream.bind();
-                }
-                return settle(session, delivered, rule, upstream).await;
-            }
-            Err(TransferFault::Unanswered(reason)) if provenance == Provenance::Kept => {
-                attempt = transfer.into_attempt();
-                upstream.has_failed(&services.news.learned, began);
-                if attempt.is_none() {
-                    drop(upstream);
-                    return refuse_in_the_middle(session, request, reason).await;
-                }
-                services.counters.stale_retries.add(1);
-                session.ledger.note(|record| record.retried = true);
-            }
-            Err(TransferFault::Unanswered(reason) | TransferFault::Failed(reason)) => {
-                drop(transfer);
-                drop(upstream);
-                return refuse_in_the_middle(session, request, reason).await;
-            }
+        match attempt(session, request, chosen, head, before.take()).await {
+            Tried::Ended(next) => return next,
+            Tried::Failed(reason) => return refuse_in_the_middle(session, request, reason).await,
+            Tried::Again(again) => before = Some(again),
         }
     }
+}
+
+/// The kept connection, or a fresh one that the limits allow.
+async fn choose(
+    session: &mut Session<'_>,
+    request: &Request,
+    authority: &Arc<Authority>,
+    kept: Option<Box<Upstream>>,
+) -> Result<Chosen, Reason> {
+    let (mut upstream, provenance) = match kept {
+        Some(upstream) => (upstream, Provenance::Kept),
+        None => {
+            let socket = dial_tied(session, request, authority).await?;
+            (Box::new(Upstream::fresh(socket, authority.clone(), session.began())), Provenance::Fresh)
+        }
+    };
+    if let Err(reason) = admission::admit_address(session, request, &upstream.socket).await {
+        upstream.socket.set_on_drop(OnDrop::Close);
+        return Err(reason);
+    }
+    upstream.used_by(session.ledger.exchange());
+    if request.binds_upstream {
+        upstream.bind();
+    }
+    Ok(Chosen { upstream, provenance })
+}
+
+/// Sends the request on one connection and delivers the response; `before` is an attempt that came to nothing.
+async fn attempt(
+    session: &mut Session<'_>,
+    request: &Request,
+    chosen: Chosen,
+    head: &mut Vec<u8>,
+    before: Option<Box<Attempt>>,
+) -> Tried {
+    let Chosen { mut upstream, provenance } = chosen;
+    let (holding, client, began, patience) = (session.holding, session.client, session.began(), session.patience());
+    // Apart from the connection's own memory: an idle connection and a tunnel have none.
+    let mut transfer = Box::new(Transfer::new(holding, client, upstream.socket.stream(), request, began, patience));
+    match before {
+        Some(before) => transfer.resume(*before),
+        None => transfer.send_head(head),
+    }
+    if provenance == Provenance::Kept && reuse::may_repeat(request) {
+        transfer.retain_request(reuse::REPLAYABLE as usize);
+    }
+    let response = match transfer.response(request, &mut session.ahead).await {
+        Ok(response) => response,
+        Err(TransferFault::Unanswered(reason)) if provenance == Provenance::Kept => {
+            let again = transfer.into_attempt();
+            upstream.has_failed(&session.services.news.learned, began);
+            return repeat(session, again, reason);
+        }
+        Err(TransferFault::Unanswered(reason) | TransferFault::Failed(reason)) => return Tried::Failed(reason),
+    };
+    if let Err(reason) = admission::admit_response(session, request, &response).await {
+        return Tried::Failed(reason);
+    }
+    let delivered = deliver(session, &response, &mut transfer, &upstream.socket).await;
+    drop(transfer);
+    if response.binds_upstream {
+        upstream.bind();
+    }
+    Tried::Ended(settle(session, delivered, upstream).await)
+}
+
+/// A kept connection died unanswered: the request goes out again if all of it is still at hand.
+fn repeat(session: &Session<'_>, again: Option<Box<Attempt>>, reason: Reason) -> Tried {
+    let Some(again) = again else { return Tried::Failed(reason) };
+    session.services.counters.stale_retries.add(1);
+    session.ledger.note(|record| record.retried = true);
+    Tried::Again(again)
 }
 
 /// A request whose body may be half read cannot leave the connection open behind its refusal.
@@ -156,17 +192,12 @@ async fn deliver(
 }
 
 /// Leaves both connections as the delivery says.
-async fn settle(
-    session: &mut Session<'_>,
-    delivered: Delivered,
-    rule: Option<&DestinationRule>,
-    upstream: Box<Upstream>,
-) -> Next {
+async fn settle(session: &mut Session<'_>, delivered: Delivered, upstream: Box<Upstream>) -> Next {
     match delivered {
         Delivered::Whole { next, reusable, ended } => {
-            reuse::keep_spare(session.services, upstream.authority(), rule);
+            reuse::keep_spare(session, upstream.authority());
             match reusable {
-                Some(promise) => reuse::lay_aside(session, upstream, rule, promise, next, ended),
+                Some(promise) => reuse::lay_aside(session, upstream, promise, next, ended),
                 None => drop(upstream),
             }
             session.ledger.end(Reason::Done);

@@ -13,7 +13,7 @@ use crate::upstream::connection::{Promise, Upstream, Wants};
 use crate::upstream::kept::Found;
 use crate::upstream::pool::Ways;
 use crate::upstream::rules::{idle_of, reuse_of};
-use crate::upstream::settings::{DestinationRule, Reuse};
+use crate::upstream::settings::Reuse;
 use crate::upstream::socket::OnDrop;
 
 /// Longest request body that is held so that it can be sent again.
@@ -31,20 +31,14 @@ fn wants(request: &Request) -> Wants {
 }
 
 /// A connection laid aside before that is fit for this request: the client's own, or one of the worker's.
-pub fn take(
-    session: &mut Session<'_>,
-    request: &Request,
-    authority: &Authority,
-    rule: Option<&DestinationRule>,
-    began: Instant,
-) -> Option<Box<Upstream>> {
-    let (services, reuse) = (session.services, reuse_of(rule));
+pub fn take(session: &mut Session<'_>, request: &Request, authority: &Authority) -> Option<Box<Upstream>> {
+    let (services, reuse) = (session.services, reuse_of(session.rule.as_deref()));
     if reuse == Reuse::Off {
         return None;
     }
     let wants = wants(request);
     // A head may take its time; a second more or less matters only to what cannot be repeated.
-    let now = if wants == Wants::Proven { Instant::now() } else { began };
+    let now = if wants == Wants::Proven { Instant::now() } else { session.began() };
     let mut found = session.kept.take(authority, wants, &services.news, now);
     if reuse == Reuse::Shared && !matches!(found, Found::Ready(_)) {
         count_stale(services, &found);
@@ -81,15 +75,9 @@ pub fn announce_close(request: &Request, head: &mut Vec<u8>) {
 
 /// Lays a connection aside whose response ended whole at `ended`, for whom the rule says: the client's next request, or
 /// any client's. Otherwise it is closed.
-pub fn lay_aside(
-    session: &mut Session<'_>,
-    mut upstream: Box<Upstream>,
-    rule: Option<&DestinationRule>,
-    promise: Promise,
-    next: Next,
-    ended: Instant,
-) {
-    let (services, reuse) = (session.services, reuse_of(rule));
+pub fn lay_aside(session: &mut Session<'_>, mut upstream: Box<Upstream>, promise: Promise, next: Next, ended: Instant) {
+    let (services, rule) = (session.services, session.rule.as_deref());
+    let reuse = reuse_of(rule);
     let shared = reuse == Reuse::Shared && !upstream.is_bound();
     let wanted = match reuse {
         Reuse::Off => false,
@@ -107,8 +95,11 @@ pub fn lay_aside(
 }
 
 /// Keeps as many unused connections at hand as the rule says, now that the origin is in use.
-pub fn keep_spare(services: &Services, authority: &Arc<Authority>, rule: Option<&DestinationRule>) {
-    let Some(rule) = rule.filter(|rule| rule.preopen > 0 && rule.reuse == Reuse::Shared) else { return };
+pub fn keep_spare(session: &Session<'_>, authority: &Arc<Authority>) {
+    let services = session.services;
+    let Some(rule) = session.rule.as_deref().filter(|rule| rule.preopen > 0 && rule.reuse == Reuse::Shared) else {
+        return;
+    };
     if services.drain.is_draining() {
         return;
     }

@@ -171,6 +171,11 @@ impl Session<'_> {
         on_fin(self.half_close, self.services)
     }
 
+    /// When the first byte of the request under way came.
+    pub fn began(&self) -> Instant {
+        self.began.unwrap_or_else(Instant::now)
+    }
+
     /// How long the destination may be silent.
     pub fn patience(&self) -> Patience {
         let timeouts = self.services.timeouts();
