@@ -1,7 +1,7 @@
 //! The metrics: read from the counters and the live table when somebody asks, in closed sets of labels.
 
 use std::fmt;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -12,16 +12,13 @@ use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::http::method::METHODS;
 use crate::observe::counters::{HistogramSum, WorkerCounters};
-use crate::observe::live::{Kind, StreamView};
+use crate::observe::live::Kind;
 
 mod operations;
 mod page;
 mod plain;
 
 use page::Page;
-
-/// An exchange that waits or moves data for longer than this is a stream.
-const STREAM_AFTER: Duration = Duration::from_secs(10);
 
 /// Labels of `responses`, in its order.
 const CODE_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -94,17 +91,12 @@ fn live(view: &AdminView, page: &mut Page<'_>) -> fmt::Result {
         if row.orphaned {
             orphans += u64::from(row.upstreams);
         }
-        if is_stream(&row) {
+        if row.stream {
             streams[row.kind as usize].1 += 1;
         }
     }
     page.gauge("tether_orphan_upstreams", "Upstream connections whose client has left; must be 0", orphans)?;
-    page.gauges("tether_streams", "Exchanges that have run for over 10 s, by kind", "kind", streams)
-}
-
-fn is_stream(row: &StreamView) -> bool {
-    let flowing = matches!(row.phase, Phase::ResponseHead | Phase::ResponseBody | Phase::ClientWrite | Phase::Tunnel);
-    flowing && row.age > STREAM_AFTER
+    page.gauges("tether_streams", "Exchanges that go on as streams, by kind", "kind", streams)
 }
 
 fn durations(view: &AdminView, page: &mut Page<'_>) -> fmt::Result {

@@ -40,6 +40,7 @@ struct Stream<'a> {
     idle_ms: u64,
     bytes_in: u64,
     bytes_out: u64,
+    stream: bool,
     upstreams: u32,
 }
 
@@ -73,6 +74,7 @@ fn stream(row: &StreamView) -> Stream<'_> {
         idle_ms: row.idle.as_millis() as u64,
         bytes_in: row.bytes_in,
         bytes_out: row.bytes_out,
+        stream: row.stream,
         upstreams: row.upstreams,
     }
 }

@@ -203,15 +203,17 @@ fn counters_are_added_up_over_the_workers() {
 #[test]
 fn streams_and_orphans_are_counted_from_the_live_tables() {
     let view = view(2);
-    let (old, young) = (Duration::from_secs(11), Duration::from_secs(9));
-    let _held = [
+    let old = Duration::from_secs(11);
+    let held = [
         row(&view.tables[0], 1, old, Phase::ResponseBody, "a:80"),
         row(&view.tables[1], 2, old, Phase::ResponseHead, "a:80"),
-        row(&view.tables[1], 3, young, Phase::ResponseBody, "a:80"),
-        row(&view.tables[1], 4, old, Phase::Idle, "a:80"),
+        row(&view.tables[1], 3, old, Phase::ResponseBody, "a:80"),
     ];
+    held.iter().for_each(|row| row.stream_began());
+    held[2].stream_ended();
     let tunnel = row(&view.tables[0], 5, old, Phase::Tunnel, "a:443");
     tunnel.set_kind(Kind::Tunnel);
+    tunnel.stream_began();
     tunnel.upstream_opened();
     tunnel.client_gone();
     let server = serve(&view);
@@ -292,7 +294,7 @@ fn a_stream_with_hostile_text_is_data() {
     assert!(age.as_u64().expect("age") >= 3000 && idle.as_u64().expect("idle") < 3000);
     let expected = serde_json::json!({
         "id": 7, "client": "192.0.2.7:50123", "listener": "office", "destination": hostile, "phase": "client_write",
-        "kind": "http", "age_ms": null, "idle_ms": null, "bytes_in": 10, "bytes_out": 20, "upstreams": 1,
+        "kind": "http", "age_ms": null, "idle_ms": null, "bytes_in": 10, "bytes_out": 20, "stream": false, "upstreams": 1,
     });
     assert_eq!(shown, expected);
 }

@@ -109,6 +109,7 @@ impl<'a> Holding<'a> {
         let mut state = self.state.borrow_mut();
         (state.exchange, state.dialled) = (None, None);
         state.stream = Stream::No;
+        self.tether.row().stream_ended();
         state.watch = None;
     }
 
@@ -187,7 +188,9 @@ impl<'a> Holding<'a> {
             state.planned = Some(Planned { authority, plan, rates, counts_addresses });
         }
         let Some(planned) = &state.planned else { return Err(Reason::ProxyLimit) };
-        if let Err(refusal) = planned.rates.take_request(std::time::Instant::now()) {
+        if !planned.rates.is_empty()
+            && let Err(refusal) = planned.rates.take_request(std::time::Instant::now())
+        {
             let reason = rate_reason(refusal.rule.scope.per);
             drop(state);
             return Err(self.note(reason, &refusal.rule.scope.name.clone(), refusal.retry_after));
@@ -209,7 +212,8 @@ impl<'a> Holding<'a> {
             self.services.overload.count(Level::RefuseStreams, 1);
             return Err(Reason::Overloaded);
         }
-        let seat = Seat::new(self.tether.row().clone());
+        let row = self.tether.row();
+        let seat = Seat::new(row.clone());
         match self.services.limits.admit(&plan, Lane::Stream, Some(&seat)) {
             Admit::Granted(guard) => state.stream = Stream::Held { _guard: guard, seat, leaves_by: None },
             Admit::Wait(ticket) => state.stream = Stream::Waiting(ticket, seat),
@@ -219,6 +223,7 @@ impl<'a> Holding<'a> {
             }
         }
         state.watch = None;
+        row.stream_began();
         Ok(())
     }
 
@@ -226,6 +231,7 @@ impl<'a> Holding<'a> {
     pub fn release_stream(&self, began: Instant) {
         let mut state = self.state.borrow_mut();
         state.stream = Stream::No;
+        self.tether.row().stream_ended();
         state.watch = Some(Watch { since: began, bytes: 0 });
         self.tether.attend(began + self.services.tuning.limits.stream_after);
     }
@@ -250,7 +256,8 @@ impl<'a> Holding<'a> {
             Stream::No if !attended => Ok(()),
             Stream::No => {
                 drop(state);
-                self.judge_pace()
+                self.judge_pace()?;
+                self.poll_new_stream(event, cx)
             }
             Stream::Waiting(ticket, _) => {
                 let polled = ticket.poll(cx);
@@ -261,7 +268,8 @@ impl<'a> Holding<'a> {
                 }
                 let waited = std::mem::take(&mut state.stream);
                 drop(state);
-                self.end_wait(waited, polled)
+                self.end_wait(waited, polled)?;
+                self.poll_new_stream(event, cx)
             }
             Stream::Held { seat, leaves_by, .. } => {
                 if !seat.poll_evicted(cx).is_ready() {
@@ -276,6 +284,12 @@ impl<'a> Holding<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// What has just become a stream, or got its slot, is to be woken for other things from now on.
+    fn poll_new_stream(&self, event: Event, cx: &mut Context<'_>) -> Result<(), Reason> {
+        let is_stream = !matches!(self.state.borrow().stream, Stream::No);
+        if is_stream { self.poll(event, cx) } else { Ok(()) }
     }
 
     /// The wait of a stream is over: it has its slot, or it will not get one.
@@ -315,9 +329,11 @@ impl<'a> Holding<'a> {
         Ok(())
     }
 
-    /// Notes `bytes` that moved against the rates; gives when the next may, if not now.
+    /// Notes `bytes` that moved against the rates.
     pub fn spend(&self, bytes: u64) {
-        if let Some(planned) = &self.state.borrow().planned {
+        if let Some(planned) = &self.state.borrow().planned
+            && planned.rates.counts_bytes()
+        {
             planned.rates.spend(bytes, std::time::Instant::now());
         }
     }

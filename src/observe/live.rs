@@ -4,7 +4,7 @@
 //! socket opened for it are dropped, so an upstream that outlives its client is seen here, not assumed away.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,7 @@ pub struct Row {
     upstreams: AtomicU32,
     phase: AtomicU8,
     kind: AtomicU8,
+    stream: AtomicBool,
     destination: Mutex<Arc<str>>,
 }
 
@@ -164,6 +165,16 @@ impl Row {
         let _ = self.gone.compare_exchange(0, now, Relaxed, Relaxed);
     }
 
+    /// The exchange goes on as a stream.
+    pub fn stream_began(&self) {
+        self.stream.store(true, Relaxed);
+    }
+
+    /// The exchange is no stream, or none any more.
+    pub fn stream_ended(&self) {
+        self.stream.store(false, Relaxed);
+    }
+
     /// An upstream socket was opened for this client.
     pub fn upstream_opened(&self) {
         self.upstreams.fetch_add(1, Relaxed);
@@ -204,6 +215,7 @@ impl Row {
             idle: Duration::from_millis(now.saturating_sub(self.active.load(Relaxed))),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
+            stream: self.stream.load(Relaxed),
             upstreams: self.upstreams.load(Relaxed),
             orphaned,
         }
@@ -233,6 +245,8 @@ pub struct StreamView {
     pub bytes_in: u64,
     /// Bytes written to the client in this exchange.
     pub bytes_out: u64,
+    /// The exchange goes on as a stream.
+    pub stream: bool,
     /// Upstream sockets held.
     pub upstreams: u32,
     /// The client is gone for more than [`ORPHAN_AFTER`] and upstream sockets are left.
@@ -269,6 +283,7 @@ impl LiveTable {
             upstreams: AtomicU32::new(0),
             phase: AtomicU8::new(Phase::Idle as u8),
             kind: AtomicU8::new(Kind::Http as u8),
+            stream: AtomicBool::new(false),
             destination: Mutex::new(empty.clone()),
         });
         let slot = self.lock().insert(row.clone());
