@@ -9,6 +9,7 @@ mod guard;
 mod half_close;
 mod house;
 mod keep_alive;
+mod limits;
 mod load;
 mod observe;
 mod oracle;
