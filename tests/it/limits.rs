@@ -1,5 +1,8 @@
 //! Limits: who holds too much is refused, waits or makes room for itself, and nobody else notices.
 
+mod evicting;
+mod holders;
+mod queueing;
 mod story;
 
 use std::net::SocketAddr;
