@@ -1,8 +1,11 @@
 //! Limits: who holds too much is refused, waits or makes room for itself, and nobody else notices.
 
+mod by_time;
 mod evicting;
 mod holders;
 mod queueing;
+mod rates;
+mod simulate;
 mod story;
 
 use std::net::SocketAddr;
