@@ -3,6 +3,7 @@
 mod by_time;
 mod evicting;
 mod holders;
+mod leaks;
 mod queueing;
 mod rates;
 mod simulate;
