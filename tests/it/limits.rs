@@ -4,6 +4,7 @@ mod by_time;
 mod evicting;
 mod holders;
 mod leaks;
+mod overload;
 mod queueing;
 mod rates;
 mod simulate;

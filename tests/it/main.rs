@@ -13,6 +13,7 @@ mod limits;
 mod load;
 mod observe;
 mod oracle;
+mod reload;
 mod responses;
 mod reuse;
 mod shutdown;
