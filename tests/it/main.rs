@@ -4,6 +4,7 @@ mod support;
 
 mod cancel;
 mod expect;
+mod explain;
 mod framing;
 mod guard;
 mod half_close;
