@@ -4,14 +4,17 @@ mod support;
 
 mod cancel;
 mod expect;
+mod explain;
 mod framing;
 mod guard;
 mod half_close;
 mod house;
 mod keep_alive;
+mod limits;
 mod load;
 mod observe;
 mod oracle;
+mod reload;
 mod responses;
 mod reuse;
 mod shutdown;

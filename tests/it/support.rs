@@ -10,6 +10,7 @@ pub mod origin;
 pub mod patience;
 pub mod proxy;
 pub mod random;
+pub mod rules;
 pub mod script;
 pub mod tally;
 pub mod wire;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tether::app::App;
+use tether::app::reload::Load;
 use tether::config::settings::Settings;
 use tether::limits::settings::LimitMode;
 use tether::listen::settings::ForwardSettings;
@@ -55,6 +56,12 @@ impl Proxy {
         change(&mut settings);
         settings.destination_rules = rules.into_iter().map(Arc::new).collect();
         Proxy { app: App::start(settings, None).expect("the proxy starts") }
+    }
+
+    /// Starts with what `load` reads, and reads it again when it is told to.
+    pub fn reloading(load: Load) -> Proxy {
+        let settings = load().unwrap_or_else(|diagnostic| panic!("{diagnostic}"));
+        Proxy { app: App::start(settings, Some(load)).expect("the proxy starts") }
     }
 
     /// Where clients connect.

@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::proxy::SOON;
 
@@ -46,6 +46,15 @@ impl Wire {
     /// Connects.
     pub fn connect(to: SocketAddr) -> Wire {
         Wire::new(TcpStream::connect(to).expect("connect"))
+    }
+
+    /// Connects from the address `source`: on loopback every one is ours.
+    pub fn connect_from(source: &str, to: SocketAddr) -> Wire {
+        let source = SocketAddr::new(source.parse().expect("an address"), 0);
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("socket");
+        socket.bind(&source.into()).expect("bind");
+        socket.connect(&to.into()).expect("connect");
+        Wire::new(socket.into())
     }
 
     /// A second handle on the same connection, for a thread that sends while another receives.
