@@ -131,19 +131,8 @@ async fn run(client: &TcpStream, holding: &Holding<'_>, half_close: HalfClose) {
     let (ledger, tether) = (holding.ledger(), holding.tether());
     let (services, rule) = (ledger.services(), None);
     let (ahead, recent, kept, began) = (Vec::new(), None, Kept::default(), None);
-    let mut session = Session {
-        client,
-        services,
-        tether,
-        ledger,
-        holding,
-        half_close,
-        rule,
-        ahead,
-        recent,
-        kept,
-        began,
-    };
+    let mut session =
+        Session { client, services, tether, ledger, holding, half_close, rule, ahead, recent, kept, began };
     loop {
         let next = match session.arrival().await {
             Arrival::Request(request, mut head) => session.handle(&request, &mut head).await,

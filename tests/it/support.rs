@@ -11,5 +11,6 @@ pub mod patience;
 pub mod proxy;
 pub mod random;
 pub mod script;
+pub mod still_worker;
 pub mod tally;
 pub mod wire;

@@ -19,6 +19,7 @@ far_network() {
     ip link set "$LINK" up
     inside ip address add "$FAR/30" dev far
     inside ip link set far up
+    inside ip link set lo up
 }
 
 is_settled() {

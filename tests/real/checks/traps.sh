@@ -64,10 +64,12 @@ check_origin_gone_silent() {
     needs nft
     inside nft -f - <<'NFT' 2>nft.err || skip "no nftables here: $(head -n 1 nft.err)"
 table ip silence {
-    set gone { type inet_service; }
+    set gone { type inet_service; flags dynamic; }
     chain in {
         type filter hook input priority 0;
-        tcp sport @gone drop
+        # Another connection from a port that was silenced before.
+        tcp flags & (syn | ack) == syn delete @gone { tcp sport }
+        iifname "far" tcp sport @gone drop
     }
 }
 NFT
