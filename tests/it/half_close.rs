@@ -1,5 +1,7 @@
 //! Clients that send FIN and still want their answer: served where the listener says so, within a limit.
 
+mod profiles;
+
 use std::time::{Duration, Instant};
 
 use tether::base::phase::Phase;

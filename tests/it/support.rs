@@ -12,5 +12,6 @@ pub mod proxy;
 pub mod random;
 pub mod rules;
 pub mod script;
+pub mod still_worker;
 pub mod tally;
 pub mod wire;

@@ -14,8 +14,17 @@ accepts() { # HOST:PORT
     (exec 3<>"/dev/tcp/${1%:*}/${1##*:}")
 }
 
-# Starts nginx on www/; sets ORIGIN. It ends every kept connection after 50 requests.
-start_nginx() {
+# Starts peers/keeper.py, a trap for kept connections; sets ORIGIN. INSIDE: what runs it, where that is elsewhere.
+start_keeper() { # TRAP [OPTIONS...]
+    needs python3
+    ${INSIDE:-} python3 "$PEERS/keeper.py" "$@" >keeper.port 2>keeper.err &
+    STARTED+=($!)
+    wait_for "the origin is up" test -s keeper.port
+    ORIGIN=127.0.0.1:$(cat keeper.port)
+}
+
+# Starts nginx on www/; sets ORIGIN. It ends every kept connection after 50 requests, or does what is said instead.
+start_nginx() { # [LINES OF CONFIGURATION]
     needs nginx
     mkdir -p www nginx
     ORIGIN=127.0.0.1:$(free_port)
@@ -30,7 +39,7 @@ http {
     access_log off;
     sendfile on;
     default_type application/octet-stream;
-    keepalive_requests 50;
+    ${1-keepalive_requests 50;}
     client_body_temp_path $WORK/nginx;
     proxy_temp_path $WORK/nginx;
     fastcgi_temp_path $WORK/nginx;
@@ -44,8 +53,9 @@ CONF
     wait_for "nginx is up" accepts "$ORIGIN"
 }
 
-# Starts HAProxy as an origin that answers everything itself and keeps a silent connection for 20 ms; sets ORIGIN.
-start_haproxy() {
+# Starts HAProxy as an origin that answers everything itself; sets ORIGIN. It keeps a silent connection for 20 ms, or
+# does what is said instead.
+start_haproxy() { # [LINES OF CONFIGURATION]
     needs haproxy
     ORIGIN=127.0.0.1:$(free_port)
     cat >haproxy.cfg <<CONF
@@ -53,9 +63,9 @@ global
     maxconn 256
 defaults
     mode http
-    timeout client 10s
-    timeout http-request 10s
-    timeout http-keep-alive 20ms
+    timeout client 50s
+    timeout http-request 50s
+    ${1-timeout http-keep-alive 20ms}
 frontend origin
     bind $ORIGIN
     http-request return status 200 content-type text/plain string "hello"

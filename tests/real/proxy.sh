@@ -58,20 +58,21 @@ free_port() {
     done
 }
 
-# Writes tether.toml: any ports of loopback, what the checks need, then the lines given.
+# Writes tether.toml: any ports of loopback, what the checks need, then the lines given. HOSTS: more fixed names.
 write_config() {
     cat >tether.toml <<TOML
-workers = 2
+workers = ${WORKERS:-2}
 [admin]
 bind = "127.0.0.1:0"
 [[forward]]
 name = "real"
 bind = "${BIND:-127.0.0.1:0}"
 [destinations]
-allow = ["127.0.0.0/8"]
+allow = ["127.0.0.0/8", "198.18.0.0/16"]
 connect_ports = "any"
 [resolver.hosts]
 "origin.example" = "127.0.0.1"
+${HOSTS:-}
 [log]
 access = "$WORK/access.log"
 $*
