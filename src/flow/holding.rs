@@ -1,5 +1,7 @@
 //! What one client connection holds of the limits: the slot of its exchange, and that of the stream it may have become.
 
+mod pace;
+
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::pace::Pace;
 use super::ledger::Ledger;
 use super::services::Services;
 use crate::base::authority::Authority;
@@ -327,22 +330,6 @@ impl<'a> Holding<'a> {
         self.state.borrow_mut().watch = Some(Watch { since: now, bytes });
         self.tether.attend(now + settings.stream_after);
         Ok(())
-    }
-
-    /// Notes `bytes` that moved against the rates.
-    pub fn spend(&self, bytes: u64) {
-        if let Some(planned) = &self.state.borrow().planned
-            && planned.rates.counts_bytes()
-        {
-            planned.rates.spend(bytes, std::time::Instant::now());
-        }
-    }
-
-    /// When bytes may move again; `None` for now.
-    pub fn throttled_until(&self) -> Option<Instant> {
-        let state = self.state.borrow();
-        let planned = state.planned.as_ref().filter(|planned| planned.rates.counts_bytes())?;
-        planned.rates.ready_at(std::time::Instant::now()).map(Instant::from)
     }
 
     /// Notes the rule that was met, for the page and the log; gives the reason.

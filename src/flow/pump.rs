@@ -86,6 +86,10 @@ pub struct Pump {
     pipe: Option<LentPipe>,
     source_ended: bool,
     bulk: bool,
+    /// Most bytes moved in one turn.
+    turn: u64,
+    /// Of them, those still to be moved in this one.
+    turn_left: u64,
     /// Bytes taken from the source so far.
     pub received: u64,
     /// Bytes given to the sink so far.
@@ -113,6 +117,8 @@ impl Pump {
             pipe: None,
             source_ended: false,
             bulk: false,
+            turn: TURN,
+            turn_left: TURN,
             received: 0,
             sent: 0,
         }
@@ -122,6 +128,11 @@ impl Pump {
     pub fn set_body(&mut self, framing: BodyFraming, format: BodyFormat) {
         self.reader = BodyReader::new(framing);
         self.format = format;
+    }
+
+    /// Moves at most so many bytes in one turn from now on.
+    pub fn set_turn(&mut self, bytes: u64) {
+        self.turn = bytes.min(TURN);
     }
 
     /// The buffer of bytes to send first, for a head.
@@ -209,7 +220,7 @@ impl Pump {
         services: &Services,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), PumpFault>> {
-        let turn_ends = self.received + TURN;
+        self.turn_left = self.turn;
         loop {
             if self.poll_send(ends.sink, services, cx).map_err(PumpFault::Sink)?.is_pending() {
                 return self.poll_read_ahead(&mut ends, services, cx);
@@ -218,11 +229,13 @@ impl Pump {
                 self.pipe = None;
                 return Poll::Ready(Ok(()));
             }
-            if self.received >= turn_ends {
+            if self.turn_left == 0 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            let before = self.received;
             ready!(self.poll_receive(&mut ends, services, cx))?;
+            self.turn_left = self.turn_left.saturating_sub(self.received - before);
         }
     }
 
@@ -287,7 +300,7 @@ impl Pump {
     }
 
     fn poll_fill(&mut self, source: &TcpStream, cx: &mut Context<'_>) -> Poll<Result<(), PumpFault>> {
-        let limit = self.reader.plain_left();
+        let limit = self.reader.plain_left().min(self.turn_left);
         let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         let Poll::Ready(count) = pipe.poll_fill(source, limit, cx) else {
             self.pipe = None;
@@ -317,7 +330,8 @@ impl Pump {
             return Poll::Ready(Ok(()));
         }
         services.scratch.with(|scratch| {
-            let count = ready!(poll_recv(ends.source, cx, scratch)).map_err(PumpFault::Source)?;
+            let room = usize::try_from(self.turn_left.max(1)).unwrap_or(usize::MAX).min(scratch.len());
+            let count = ready!(poll_recv(ends.source, cx, &mut scratch[..room])).map_err(PumpFault::Source)?;
             if count == 0 {
                 return Poll::Ready(self.end_of_source());
             }

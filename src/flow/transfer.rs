@@ -44,6 +44,8 @@ pub struct Transfer<'a> {
     partial: Vec<u8>,
     /// Bytes of the origin behind the end of its response.
     surplus: Vec<u8>,
+    /// Most bytes of a response head read at once.
+    head_room: usize,
     upload_state: UploadState,
     interim: u8,
     heard: bool,
@@ -104,6 +106,7 @@ impl<'a> Transfer<'a> {
             download: Pump::new(BodyFraming::None, BodyFormat::Plain, ReadAhead::No),
             partial: Vec::new(),
             surplus: Vec::new(),
+            head_room: usize::MAX,
             upload_state: UploadState::Running,
             interim: 0,
             heard: false,
@@ -220,7 +223,10 @@ impl<'a> Transfer<'a> {
         let services = self.services;
         services.scratch.with(|scratch| {
             loop {
-                let Poll::Ready(got) = poll_recv(self.upstream, cx, scratch) else { return Ok(Poll::Pending) };
+                let room = self.head_room.min(scratch.len());
+                let Poll::Ready(got) = poll_recv(self.upstream, cx, &mut scratch[..room]) else {
+                    return Ok(Poll::Pending);
+                };
                 let input = match got {
                     Ok(0) => return Err(self.ended_unanswered(Reason::UpstreamClosed)),
                     Err(fault) => return Err(self.ended_unanswered(upstream_reason(&fault))),

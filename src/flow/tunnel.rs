@@ -10,7 +10,7 @@ use rustix::net::Shutdown;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::holding::{Event, Holding, in_answer};
+use super::holding::{Event, Holding, Pace, in_answer};
 use super::pump::{Ends, Pump, PumpFault, ReadAhead};
 use super::services::Services;
 use super::session::{Next, Session};
@@ -108,10 +108,17 @@ impl Tunnel<'_> {
         if let Err(reason) = self.holding.poll(Event::Between, cx) {
             return Poll::Ready(in_answer(reason));
         }
-        if let Some(until) = self.holding.throttled_until() {
-            self.tether.attend(until);
-            self.tether.waits(Phase::Throttled, until + self.patience.stream_idle);
-            return Poll::Pending;
+        match self.holding.pace() {
+            Pace::Free => {}
+            Pace::AtMost(bytes) => {
+                self.up.pump.set_turn(bytes);
+                self.down.pump.set_turn(bytes);
+            }
+            Pace::NotBefore(until) => {
+                self.tether.attend(until);
+                self.tether.waits(Phase::Throttled, until + self.patience.stream_idle);
+                return Poll::Pending;
+            }
         }
         let up = Ends { source: self.client, ahead: &mut self.early, sink: self.upstream };
         if let Err(fault) = self.up.poll(up, self.services, cx) {

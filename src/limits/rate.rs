@@ -46,6 +46,12 @@ impl Bucket {
         }
     }
 
+    /// Whole tokens that are there.
+    pub fn available(&mut self, now: Instant) -> u64 {
+        self.fill(now);
+        u64::try_from(self.level.max(0) / PARTS).unwrap_or(u64::MAX)
+    }
+
     /// Takes `tokens`, owing those that are not there.
     pub fn spend(&mut self, tokens: u64, now: Instant) {
         self.fill(now);

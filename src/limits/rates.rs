@@ -87,6 +87,11 @@ impl RatePlan {
         self.bytes.iter().for_each(|meter| meter.spend(bytes, now));
     }
 
+    /// Bytes that may be moved now without owing any under any rule.
+    pub fn available(&self, now: Instant) -> u64 {
+        self.bytes.iter().map(|meter| meter.available(now)).min().unwrap_or(u64::MAX)
+    }
+
     /// Until when no more bytes may be moved; `None` to go on. Each time it says to wait counts as one delay.
     pub fn ready_at(&self, now: Instant) -> Option<Instant> {
         self.bytes.iter().filter_map(|meter| meter.byte_wait(now)).max().map(|wait| now + wait)

@@ -5,17 +5,29 @@ use tokio::time::Instant;
 use super::{Transfer, TransferFault};
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
+use crate::flow::holding::Pace;
 use crate::flow::pump::WaitsFor;
 use crate::http::request::Request;
 
 impl Transfer<'_> {
-    /// Whether a rate is used up; the next poll comes when there is something of it again.
+    /// Whether a rate is used up; the next poll comes when there is something of it again. What there is bounds the turns
+    /// of both directions.
     pub(super) fn is_throttled(&mut self) -> bool {
-        let Some(until) = self.holding.throttled_until() else { return false };
-        self.active = Instant::now();
-        self.tether.attend(until);
-        self.tether.waits(Phase::Throttled, until + self.patience.stream_idle);
-        true
+        match self.holding.pace() {
+            Pace::Free => false,
+            Pace::AtMost(bytes) => {
+                self.upload.set_turn(bytes);
+                self.download.set_turn(bytes);
+                self.head_room = usize::try_from(bytes).unwrap_or(usize::MAX);
+                false
+            }
+            Pace::NotBefore(until) => {
+                self.active = Instant::now();
+                self.tether.attend(until);
+                self.tether.waits(Phase::Throttled, until + self.patience.stream_idle);
+                true
+            }
+        }
     }
 
     /// The client has the turn: it must take what we hold for it.

@@ -94,6 +94,15 @@ impl Meter {
         }
     }
 
+    /// Bytes that may be moved without owing any. A rule that is only watched allows all there are.
+    pub(super) fn available(&self, now: Instant) -> u64 {
+        let state = &mut *self.lock();
+        match (state.terms.mode, &mut state.bytes) {
+            (RuleMode::Enforce, Some(bucket)) => bucket.available(now),
+            _ => u64::MAX,
+        }
+    }
+
     pub(super) fn spend(&self, bytes: u64, now: Instant) {
         if let Some(bucket) = &mut self.lock().bytes {
             bucket.spend(bytes, now);
