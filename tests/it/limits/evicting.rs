@@ -1,5 +1,7 @@
 //! `over = "evict_oldest_idle"`: the longest silent stream of the same holder makes room, between two events.
 
+use std::time::Duration;
+
 use tether::base::phase::Phase;
 use tether::base::reason::Reason;
 
@@ -36,13 +38,20 @@ fn tick(client: &mut Wire, served: &mut Wire) {
     assert_eq!(client.exactly(TICK.len()), TICK.as_bytes());
 }
 
+/// Waits until all are silent: who is so for longest is known to the millisecond.
+fn silence(proxy: &Proxy) {
+    proxy.wait_until("silent", |proxy| proxy.streams().iter().all(|row| row.idle >= Duration::from_millis(2)));
+}
+
 #[test]
 fn the_longest_silent_stream_makes_room() {
     let (proxy, origin) = (evicting(), Origin::bind());
     let mut oldest = ticker(&proxy, &origin, A);
     let mut silent = ticker(&proxy, &origin, A);
     let mut other = ticker(&proxy, &origin, B);
+    silence(&proxy);
     tick(&mut oldest.0, &mut oldest.1);
+    tick(&mut other.0, &mut other.1);
     let mut newcomer = ticker(&proxy, &origin, A);
     let (rest, how) = silent.0.rest();
     assert_eq!((rest.as_slice(), how), (&b""[..], How::Fin), "cut: no last chunk");
@@ -65,6 +74,7 @@ fn a_stream_whose_client_takes_nothing_is_evicted_all_the_same() {
     let sending = std::thread::spawn(move || sender.try_send(event));
     proxy.tally().wait_for_phase(Phase::ClientWrite);
     // The second one is the longest silent now, then it is the busy one's turn.
+    silence(&proxy);
     let newcomers = [ticker(&proxy, &origin, A), ticker(&proxy, &origin, A)];
     let (body, _) = busy.0.rest();
     assert!(!body.is_empty() && body.len() < 0x400_0000, "{} bytes of one event", body.len());
@@ -110,6 +120,7 @@ fn a_body_without_framing_is_cut_by_a_reset() {
     served.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 0\n\n");
     let head = answer_head(&mut client).expect("an answer");
     assert_eq!(client.exactly(9), b"data: 0\n\n");
+    silence(&proxy);
     let _others = [ticker(&proxy, &origin, A), ticker(&proxy, &origin, A)];
     assert_eq!(answer_body(&mut client, head).end, BodyEnd::Closed(How::Reset));
 }

@@ -20,7 +20,7 @@ check_hangup_reloads() {
     in_force 3 || fail "the rule file was not read: $(admin /api/v1/limits)"
     limit_of_sources 5
     kill -HUP "$TETHER"
-    wait_for "the reload is done" reloads done 1
+    wait_for "the reload is done" reloads "done" 1
     in_force 5 || fail "the old limit is in force: $(admin '/api/v1/limits?rule=sources')"
     limit_of_sources -1
     kill -HUP "$TETHER"
@@ -35,7 +35,7 @@ check_hangup_reloads() {
     write_config
     limit_of_sources 7
     kill -HUP "$TETHER"
-    wait_for "the reload is done" reloads done 2
+    wait_for "the reload is done" reloads "done" 2
     in_force 7 || fail "the limit is not 7"
     nothing_left
 }
