@@ -116,7 +116,8 @@ impl App {
             overload: shared.overload.clone(),
             counters: shown.counters.clone(),
             slots,
-            memory: settings.limits.memory.unwrap_or_else(pressure::memory_limit),
+            tuning: shared.reloader.tuning(),
+            memory: pressure::memory_limit(),
             limits: shared.reloader.limits().clone(),
         })?;
         let workers = start_workers(&settings, &shared, ports, &shown, &stages)?;

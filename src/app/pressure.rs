@@ -5,10 +5,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::slots::Slots;
 use crate::admin::process::resident_bytes;
+use crate::flow::services::Tuning;
 use crate::limits::Limits;
 use crate::limits::overload::{Level, Overload, Readings, next_level};
 use crate::observe::counters::WorkerCounters;
@@ -26,7 +28,9 @@ pub struct Pressure {
     pub counters: Vec<Arc<WorkerCounters>>,
     /// The room there is.
     pub slots: Slots,
-    /// Resident bytes that may be held.
+    /// The settings in force, with the resident bytes that may be held.
+    pub tuning: watch::Receiver<Arc<Tuning>>,
+    /// Those bytes where nothing is set.
     pub memory: u64,
     /// Whose streams are evicted.
     pub limits: Arc<Limits>,
@@ -78,9 +82,10 @@ impl Pressure {
         let sum = |read: fn(&WorkerCounters) -> u64| self.counters.iter().map(|worker| read(worker)).sum::<u64>();
         let sockets = sum(|worker| worker.client_connections.get()) + sum(|worker| worker.upstream_open.get());
         let lag = self.counters.iter().map(|worker| worker.loop_lag_micros.get()).max().unwrap_or_default();
+        let memory = self.tuning.borrow().limits.memory.unwrap_or(self.memory);
         Readings {
             slots: sockets as f64 / (2.0 * f64::from(self.slots.count())),
-            memory: resident_bytes().unwrap_or_default() as f64 / self.memory.max(1) as f64,
+            memory: resident_bytes().unwrap_or_default() as f64 / memory.max(1) as f64,
             spool: 0.0,
             lag: Duration::from_micros(lag),
         }

@@ -43,8 +43,7 @@ pub async fn admit_address(
     if !session.holding.counts_addresses() {
         return Ok(());
     }
-    let Ok(peer) = socket.stream().peer_addr() else { return Ok(()) };
-    if let Some(ticket) = session.holding.admit_address(peer.ip())? {
+    if let Some(ticket) = session.holding.admit_address(socket.address().ip())? {
         let guard = Box::pin(queue(session, request, ticket)).await?;
         session.holding.keep_address(guard);
     }

@@ -26,6 +26,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Ends the exchange under way with `reason`. Where the reason has a status the client gets a page; otherwise it is cut.
 pub async fn refuse(session: &mut Session<'_>, request: Option<&Request>, reason: Reason) -> Next {
+    session.ledger.stop();
     // Nothing is done for the request any more: its slots are for others, however long the client takes to read.
     session.holding.release();
     let Some(status) = reason.status() else {

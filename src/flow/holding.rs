@@ -281,6 +281,9 @@ impl<'a> Holding<'a> {
                 let now = Instant::now();
                 let by = *leaves_by.get_or_insert(now + LAST_WORDS);
                 if event == Event::Between || now >= by {
+                    let rule = seat.evicted_by().cloned();
+                    let limit = rule.map(|rule| Limited { rule, retry_after: 0 });
+                    self.ledger.note(|record| record.limit = limit);
                     return Err(Reason::StreamEvicted);
                 }
                 self.tether.attend(by);

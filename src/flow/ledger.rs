@@ -12,7 +12,7 @@ use crate::http::method::Method;
 use crate::net::socket::reset_on_drop;
 use crate::observe::ends::ExchangeEnd;
 use crate::observe::live::Row;
-use crate::observe::record::{End, Limited, Record};
+use crate::observe::record::{End, Limited, Record, Stopped};
 use crate::tether::tie::Cancelled;
 
 /// Counts and logs the exchanges of one connection.
@@ -61,6 +61,13 @@ impl<'a> Ledger<'a> {
     /// The limit that the exchange under way met.
     pub fn limit(&self) -> Option<Limited> {
         self.record.borrow().limit.clone()
+    }
+
+    /// The exchange under way is over, though an answer of our own is still to be given: what it was doing, and since when
+    /// nothing had moved.
+    pub fn stop(&self) {
+        let stopped = Stopped { phase: self.row.phase(), idle: self.row.silence(Instant::now()) };
+        self.record.borrow_mut().stopped = Some(stopped);
     }
 
     /// The exchange under way: the id of the connection, and the number of the exchange on it.

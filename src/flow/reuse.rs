@@ -46,6 +46,10 @@ pub fn take(session: &mut Session<'_>, request: &Request, authority: &Authority)
     }
     count_stale(services, &found);
     let Found::Ready(mut upstream) = found else { return None };
+    // It was judged when it was dialled; the rules may be others by now.
+    if services.policy.load().destinations.judge(upstream.socket.address()).is_err() {
+        return None;
+    }
     upstream.socket.set_on_drop(OnDrop::Reset);
     if reuse == Reuse::Shared {
         upstream.socket.tie(Some(session.tether.row()));

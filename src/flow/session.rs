@@ -23,7 +23,8 @@ use crate::http::request::{Request, read_request};
 use crate::http::target::Target;
 use crate::net::socket::poll_recv;
 use crate::observe::live::Row;
-use crate::policy::half_close::{FinPolicy, HalfClose};
+use crate::observe::record::Profiles;
+use crate::policy::half_close::{FinPolicy, HalfClose, Profile};
 use crate::tether::tie::{Expired, OnFin, Tether, tied};
 use crate::upstream::kept::Kept;
 use crate::upstream::settings::DestinationRule;
@@ -190,13 +191,26 @@ impl Session<'_> {
     /// Finds what is set for the destination.
     fn follow_rules(&mut self, authority: &Authority) {
         let rule = self.services.policy.load().rules.find(authority).cloned();
-        if rule.is_none() && self.rule.is_none() {
-            return;
+        if rule.is_some() || self.rule.is_some() {
+            let of_listener = self.services.half_close(self.tether.row().listener());
+            self.half_close = rule.as_ref().map_or(of_listener, |rule| rule.half_close.or(of_listener));
+            self.rule = rule;
         }
-        let of_listener = self.services.half_close(self.tether.row().listener());
-        self.half_close = rule.as_ref().map_or(of_listener, |rule| rule.half_close.or(of_listener));
-        self.rule = rule;
         self.tether.set_on_fin(self.on_fin());
+        if self.half_close.profile.is_some() {
+            self.name_profiles();
+        }
+    }
+
+    /// Notes the profiles whose timers hold, for the log.
+    fn name_profiles(&self) {
+        let rule = self.rule.as_deref();
+        let idle = rule.and_then(|rule| rule.stream_idle).unwrap_or(self.services.timeouts().stream_idle);
+        let profiles = Profiles {
+            half_close: self.half_close.limiting_profile().map(Profile::label),
+            idle: self.half_close.idle_profile(idle).map(Profile::label),
+        };
+        self.ledger.note(|record| record.profiles = profiles);
     }
 
     fn name_destination(&mut self, authority: &Authority) {
@@ -210,6 +224,10 @@ impl Session<'_> {
         let mut head = Vec::new();
         let idle_ends = Instant::now() + self.services.timeouts().client_idle;
         self.began = None;
+        if self.services.policy.load().rules.speak_of_client_fin() {
+            // What a FIN right behind the next request means is known once its destination is.
+            self.tether.set_on_fin(OnFin::LeaveToWork);
+        }
         let mut unread = if self.ahead.is_empty() { Unread::No } else { Unread::Ahead };
         let tether = self.tether;
         loop {

@@ -21,7 +21,7 @@ use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
 use crate::net::socket::reset_on_drop;
 use crate::observe::ends::{Closer, How, Manner};
-use crate::policy::half_close::{HalfClose, Profile, ServerFin};
+use crate::policy::half_close::{HalfClose, ServerFin};
 use crate::tether::hangup::reset;
 use crate::tether::tie::{OnFin, Tether};
 use crate::upstream::socket::{OnDrop, UpstreamSocket};
@@ -76,10 +76,6 @@ pub async fn run(session: &mut Session<'_>, socket: UpstreamSocket, surplus: Vec
         told,
     };
     let reason = tunnel.run().await;
-    if matches!(reason, Reason::TunnelIdle | Reason::TunnelHalfClose) {
-        let profile = session.half_close.profile.map(Profile::label);
-        session.ledger.note(|record| record.profile = profile);
-    }
     match reason {
         Reason::Done | Reason::TunnelIdle | Reason::TunnelHalfClose => socket.set_on_drop(OnDrop::Close),
         _ => reset_on_drop(session.client),

@@ -116,7 +116,7 @@ impl Entry {
         let (answer, victim) = state.at_limit(asker, at);
         drop(state);
         if let Some(victim) = victim {
-            victim.evict();
+            victim.evict(&self.key.rule);
         }
         answer
     }
@@ -175,7 +175,7 @@ impl Entry {
     /// Asks the longest silent stream to make room; false when there is none to ask.
     pub(super) fn evict_longest_silent(&self) -> bool {
         let victim = self.lock().seats.take_longest_silent();
-        victim.inspect(|seat| seat.evict()).is_some()
+        victim.inspect(|seat| seat.evict(&self.key.rule)).is_some()
     }
 
     /// What is held now.

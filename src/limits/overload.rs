@@ -61,7 +61,7 @@ const SHARES: [f64; 4] = [0.80, 0.90, 0.95, 0.98];
 const SLOT_SHARES: [f64; 4] = [0.985, 0.99, 0.995, 1.0];
 /// From which lag. Far above what a busy machine shows for a moment: lag alone refuses nobody unless it stays.
 const LAGS: [Duration; 4] =
-    [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+    [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 /// A level is left only when its reason is this much smaller.
 const EASED: f64 = 0.95;
 

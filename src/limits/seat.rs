@@ -1,8 +1,7 @@
 //! A held stream that may be asked to make room, and the streams of one entry by how long they have been silent.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -12,14 +11,15 @@ use crate::observe::live::Row;
 #[derive(Debug)]
 pub struct Seat {
     row: Arc<Row>,
-    evicted: AtomicBool,
+    /// The rule that asked it to make room.
+    evicted_by: OnceLock<Arc<str>>,
     waker: Mutex<Option<Waker>>,
 }
 
 impl Seat {
     /// A seat for the stream of the connection `row`.
     pub fn new(row: Arc<Row>) -> Arc<Self> {
-        Arc::new(Self { row, evicted: AtomicBool::new(false), waker: Mutex::new(None) })
+        Arc::new(Self { row, evicted_by: OnceLock::new(), waker: Mutex::new(None) })
     }
 
     /// The connection.
@@ -27,9 +27,9 @@ impl Seat {
         &self.row
     }
 
-    /// Asks the stream to make room, and wakes who polls. Later calls change nothing.
-    pub fn evict(&self) {
-        self.evicted.store(true, Ordering::Release);
+    /// Asks the stream to make room in the name of `rule`, and wakes who polls. Later calls change nothing.
+    pub fn evict(&self, rule: &Arc<str>) {
+        let _ = self.evicted_by.set(rule.clone());
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
@@ -38,7 +38,12 @@ impl Seat {
 
     /// Whether the stream was asked to make room.
     pub fn is_evicted(&self) -> bool {
-        self.evicted.load(Ordering::Acquire)
+        self.evicted_by.get().is_some()
+    }
+
+    /// The rule that asked it to make room; `None` while none did.
+    pub fn evicted_by(&self) -> Option<&Arc<str>> {
+        self.evicted_by.get()
     }
 
     /// Ready once the stream is asked to make room; until then, the one who polled last is woken.

@@ -115,15 +115,15 @@ impl ExchangeEnd {
             destination: record.destination.clone(),
             kind: row.kind(),
             reason,
-            phase,
+            phase: record.stopped.map_or(phase, |stopped| stopped.phase),
             how: record.first_close.unwrap_or_else(|| how(reason)),
-            idle: row.silence(now),
+            idle: record.stopped.map_or_else(|| row.silence(now), |stopped| stopped.idle),
             took: now.saturating_duration_since(record.began),
             bytes_in,
             bytes_out,
             reused: record.reused,
             retried: record.retried,
-            timer: record.profile.or_else(|| timer_of(reason)),
+            timer: record.profiles.that_ended(reason).or_else(|| timer_of(reason)),
             limit: record.limit.as_ref().map(|limit| limit.rule.clone()),
         }
     }

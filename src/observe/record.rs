@@ -36,10 +36,41 @@ pub struct Record {
     pub retried: bool,
     /// The limit it met, kept or only watched; the last one where there were more.
     pub limit: Option<Limited>,
-    /// The profile whose timer ended it.
-    pub profile: Option<&'static str>,
+    /// The profiles whose timers would end it.
+    pub profiles: Profiles,
+    /// What it did when it was over, where an answer of our own still had to be given.
+    pub stopped: Option<Stopped>,
     /// Who closed its direction of a tunnel first, and how.
     pub first_close: Option<How>,
+}
+
+/// The profiles that set the timers of an exchange; `None` where a setting of ours does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Profiles {
+    /// Of the half-close limit.
+    pub half_close: Option<&'static str>,
+    /// Of silence.
+    pub idle: Option<&'static str>,
+}
+
+impl Profiles {
+    /// The profile whose timer ended an exchange for `reason`.
+    pub fn that_ended(&self, reason: Reason) -> Option<&'static str> {
+        match reason {
+            Reason::TunnelHalfClose | Reason::HalfCloseLimit => self.half_close,
+            Reason::TunnelIdle | Reason::ResponseBodyTimeout => self.idle,
+            _ => None,
+        }
+    }
+}
+
+/// The state of an exchange at the moment it was over.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped {
+    /// What it was doing.
+    pub phase: Phase,
+    /// Since a byte had moved.
+    pub idle: Duration,
 }
 
 /// A limit that an exchange met.
@@ -68,7 +99,8 @@ impl Record {
             reused: None,
             retried: false,
             limit: None,
-            profile: None,
+            profiles: Profiles::default(),
+            stopped: None,
             first_close: None,
         }
     }
@@ -85,7 +117,8 @@ impl Record {
         self.status = 0;
         (self.dns, self.connect, self.first_byte) = (None, None, None);
         (self.reused, self.retried) = (None, false);
-        (self.limit, self.profile, self.first_close) = (None, None, None);
+        (self.limit, self.stopped, self.first_close) = (None, None, None);
+        self.profiles = Profiles::default();
     }
 }
 

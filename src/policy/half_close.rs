@@ -100,6 +100,16 @@ impl HalfClose {
         self.limit.or(profile).unwrap_or(default)
     }
 
+    /// The profile that sets the half-close limit, where none is written.
+    pub fn limiting_profile(&self) -> Option<Profile> {
+        self.profile.filter(|profile| self.limit.is_none() && profile.limits().half_close.is_some())
+    }
+
+    /// The profile that sets the idle limit, being shorter than `setting`.
+    pub fn idle_profile(&self, setting: Duration) -> Option<Profile> {
+        self.profile.filter(|profile| profile.limits().idle.is_some_and(|idle| idle < setting))
+    }
+
     /// How long both directions may be silent: `setting`, or less where a profile says so.
     pub fn idle_within(&self, setting: Duration) -> Duration {
         match self.profile.and_then(|profile| profile.limits().idle) {

@@ -8,23 +8,32 @@ use crate::base::authority::Authority;
 
 /// Every `[[destination]]`, in the order of the file. Dropping it drops the rules that no exchange holds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct DestinationRules(Vec<Arc<DestinationRule>>);
+pub struct DestinationRules {
+    rules: Vec<Arc<DestinationRule>>,
+    speak_of_client_fin: bool,
+}
 
 impl DestinationRules {
     /// These rules, the first to match first.
     pub fn new(rules: Vec<Arc<DestinationRule>>) -> Self {
-        Self(rules)
+        let speak_of_client_fin = rules.iter().any(|rule| rule.half_close.on_client_fin.is_some());
+        Self { rules, speak_of_client_fin }
     }
 
     /// The first rule that speaks of `authority`. Ranges of addresses match address literals only: a connection is
     /// looked for before its name is resolved.
     pub fn find(&self, authority: &Authority) -> Option<&Arc<DestinationRule>> {
-        self.0.iter().find(|rule| rule.destination.matches(authority, None))
+        self.rules.iter().find(|rule| rule.destination.matches(authority, None))
+    }
+
+    /// Whether any of them says what a client's FIN means.
+    pub fn speak_of_client_fin(&self) -> bool {
+        self.speak_of_client_fin
     }
 
     /// Every rule, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<DestinationRule>> {
-        self.0.iter()
+        self.rules.iter()
     }
 }
 

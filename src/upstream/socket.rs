@@ -54,13 +54,14 @@ pub enum OnDrop {
     Close,
 }
 
-/// A connection to an origin, tied to the client connection of its row, or to none while the worker has it. Dropped in the middle of an exchange it is
-/// reset, so that the origin learns of it at once.
+/// A connection to an origin, tied to the client connection of its row, or to none while the worker has it. Dropped in
+/// the middle of an exchange it is reset, so that the origin learns of it at once.
 #[derive(Debug)]
 pub struct UpstreamSocket {
     // Dropped before `counted`: a socket is open until the kernel has closed it.
     stream: TcpStream,
     on_drop: Cell<OnDrop>,
+    address: SocketAddr,
     counted: Counted,
 }
 
@@ -78,12 +79,17 @@ impl UpstreamSocket {
         let counted = Counted::new(row, counters);
         let stream = socket.connect(address).await?;
         set_upstream_options(&stream)?;
-        Ok(Self { stream, on_drop: Cell::new(OnDrop::Reset), counted })
+        Ok(Self { stream, on_drop: Cell::new(OnDrop::Reset), address, counted })
     }
 
     /// The socket itself.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
+    }
+
+    /// The address it is connected to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Says how the connection ends when this is dropped; at first it is a reset.

@@ -55,7 +55,7 @@ fn the_longest_silent_comes_first_whatever_moved_meanwhile() {
 fn who_left_or_was_asked_elsewhere_is_not_asked() {
     let mut streams = Streams::new();
     let [a, b, c] = [1, 2, 3].map(|second| streams.add(second));
-    a.evict();
+    a.evict(&"room".into());
     assert!(streams.seats.remove(&b).is_some());
     assert!(streams.seats.remove(&b).is_none());
     assert!(is(streams.seats.take_longest_silent(), &c));
@@ -87,8 +87,8 @@ fn an_eviction_wakes_once_and_stays() {
     let seat = streams.add(1);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(seat.poll_evicted(&mut cx).is_pending() && !seat.is_evicted());
-    seat.evict();
-    seat.evict();
+    seat.evict(&"room".into());
+    seat.evict(&"room".into());
     assert!(seat.poll_evicted(&mut cx).is_ready() && seat.is_evicted());
     assert!(seat.row().idle() <= Duration::from_secs(3600));
 }

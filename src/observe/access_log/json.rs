@@ -65,7 +65,7 @@ pub(super) fn write(exchange: &Exchange<'_>, line: &mut Vec<u8>) -> io::Result<(
         upstream_reused: record.reused.is_some(),
         retried: record.retried,
         limit: record.limit.as_ref().map(|limit| Clipped::new(&limit.rule)),
-        profile: record.profile,
+        profile: record.profiles.that_ended(end.reason),
         phase: end.phase.label(),
         closed_by: exchange.fault().label(),
         reason: end.reason.label(),
