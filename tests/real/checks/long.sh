@@ -41,7 +41,7 @@ race() {
     local file=$1 clients=$2 seconds=$3
     shift 3
     python3 "$PEERS/asker.py" "$PROXY" "$@" --clients "$clients" --gets 50 --every 26 --path "/small?" \
-        --pause "$seconds" "$seconds.02" >"$file" 2>"$file.wrong" &
+        --pause "$seconds" "$seconds.02" >"raced.$file" 2>"raced.$file.wrong" &
     RACES+=($!)
     STARTED+=($!)
 }
@@ -60,7 +60,7 @@ destination = "*"
 idle = "5m"
 TOML
     RACES=()
-    start_tether '[timeouts]' 'client_idle = "5m"'
+    start_tether $'[timeouts]\nclient_idle = "5m"'
     start_keeper idle --idle 30 --bind 0.0.0.0
     local own longer
     mapfile -t own < <(each_its_own 127.0.2 20)
@@ -78,7 +78,7 @@ TOML
         wait "$racing" || fail "the clients broke"
     done
     for file in own edge longer nginx haproxy; do
-        equal "$file; $(head -n 3 "$file.wrong" | paste -sd ';')" "1000 answers, 0 wrong" "$(cat "$file")"
+        equal "$file; $(head -n 3 "raced.$file.wrong" | paste -sd ';')" "1000 answers, 0 wrong" "$(cat "raced.$file")"
     done
     (($(metric tether_upstream_idle_ended_total) > 0)) || fail "no origin was ever first"
     nothing_left

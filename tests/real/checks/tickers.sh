@@ -148,6 +148,42 @@ check_tickers_simulated() {
     leave
 }
 
+# === As many as descriptors allow, held by 20 clients, each with an event now and then ===
+
+check_crowd_of_tickers() {
+    needs python3 && needs nginx
+    ulimit -n "$(ulimit -Hn)"
+    local count=9500
+    (($(ulimit -n) >= 2 * count + 640)) || skip "a process may not have $((2 * count + 640)) descriptors"
+    mkdir -p policies
+    cat >policies/limits.toml <<'TOML'
+[[limit]]
+name = "per-source"
+per = "source"
+exchanges = 1000
+streams = 1000
+[[limit]]
+name = "per-pair"
+per = "pair"
+count_by = "domain"
+exchanges = 100
+streams = 100
+TOML
+    start_tether $'[limits]\nstream_lane = 100'
+    python3 "$PEERS/tickers.py" "$PROXY" "$TETHER" "$count" >figures 2>crowd.err || fail "$(tail -n 1 crowd.err)"
+    figure_is_below p99_ms 50
+    figure_is_below kib "$KIB_PER_TICKER"
+    nothing_left
+}
+
+# Without optimisation tasks are larger than in a release.
+KIB_PER_TICKER=8
+
+figure_is_below() { # NAME BOUND
+    python3 -c 'import json, sys; sys.exit(not json.load(open("figures"))[sys.argv[1]] < float(sys.argv[2]))' "$1" "$2" ||
+        fail "$1 is not below $2: $(cat figures)"
+}
+
 # === Changes while it runs ===
 
 check_limits_changed_by_hand() {
