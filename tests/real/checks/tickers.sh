@@ -20,12 +20,13 @@ mode = "enforce"                    # or "simulate"
 TOML
 }
 
+# Only what says that it is a stream becomes one within the time of a check: long polls stay plain exchanges.
 start_with_tickers() {
     start_origin
     PORT=${ORIGIN##*:}
     HOSTS='"p1.livesport.example" = "127.0.0.1"
 "p2.livesport.example" = "127.0.0.1"
-"p9.flashsports.example" = "127.0.0.1"' start_tether "$@"
+"p9.flashsports.example" = "127.0.0.1"' start_tether $'[limits]\nstream_after = "100s"'
 }
 
 # One request from an address: from ADDRESS URL [CURL OPTIONS...]; prints the status, the head goes to head, the body to body.
