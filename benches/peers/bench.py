@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import cancel
+import crowd
 import held
 import proxies
 import report
@@ -22,8 +23,9 @@ from processes import CannotMeasure, cpu_seconds, machine_busy_seconds
 from stream_origin import StreamOrigin, StreamOriginProcess
 from web_origin import WebOrigin
 
-MEASUREMENTS = ["small", "limits", "bulk", "tunnel", "held", "idle-tunnels", "cancel"]
+MEASUREMENTS = ["small", "limits", "bulk", "tunnel", "held", "crowd", "idle-tunnels", "cancel"]
 MIB = 1 << 20
+TICKS_EVERY = 10  # seconds between two events of a ticker
 CLOSED = "closed: connections the proxy ended although the client wished to keep them"
 
 ABOUT = """\
@@ -34,6 +36,8 @@ Measures Tether beside HAProxy, Squid and tinyproxy on this machine, over loopba
   bulk          1 MiB bodies, 8 connections: MB/s, proxy CPU per GB
   tunnel        4 CONNECT tunnels at full speed: MB/s, proxy CPU per GB
   held          silent event streams: user memory for each
+  crowd         tickers of 20 clients, forward proxies only: memory for each, what a 10 KiB page beside them takes, what is
+                left when they go
   idle-tunnels  silent CONNECT tunnels: user memory for each
   cancel        clients leave in four ways: delay until the origin is told, streams left after 1 s
 
@@ -117,6 +121,8 @@ class Bench:
             return list(proxies.LIMIT_MODES) if "tether" in self.names else []
         if measurement in ("small", "bulk"):
             return self.names
+        if measurement == "crowd":
+            return [name for name in self.names if name not in (proxies.RELAY, "haproxy")]
         return [name for name in self.names if name != proxies.RELAY]
 
     def alternate(self, measurement, names, sample):
@@ -212,10 +218,27 @@ class Bench:
     def idle_tunnels(self, measurement):
         return self._crowd(measurement, held.idle_tunnels, "user KiB per silent tunnel")
 
-    def _crowd(self, measurement, sample, what):
+    def crowd(self, measurement):
+        count = self._most(measurement)
+        with StreamOriginProcess(self.directory, TICKS_EVERY) as origin:
+            with WebOrigin(self.directory, {crowd.PAGE: crowd.PAGE_BYTES}) as web:
+                self.alternate(measurement, self.taking_part(measurement), lambda name: crowd.hold(
+                    name, self.directory, origin.addresses, web, count))
+        figures = [("KiB each", "kib", 2, "spread"), ("page p50 ms", "p50_ms", 2, ""), ("p99 ms", "p99_ms", 2, "spread"),
+                   ("max ms", "max_ms", 2, ""), ("gone after s", "gone_s", 2, ""), ("left after 1 s", "left", 0, "")]
+        size = f"{count:,} tickers of {len(crowd.SOURCES)} clients, an event each in {TICKS_EVERY} s, {crowd.PAGES} pages"
+        return (f"{measurement}: {self._medians(size)}",
+                lambda title, results, notes: report.compare(title, results, figures, notes))
+
+    def _most(self, measurement):
+        """The largest crowd, if descriptors allow it."""
         needed = 2 * max(self.crowds) + 500
         if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < needed:
             raise CannotMeasure(f"{measurement}: a process may not have the {needed:,} descriptors this takes")
+        return max(self.crowds)
+
+    def _crowd(self, measurement, sample, what):
+        self._most(measurement)
         with StreamOriginProcess(self.directory) as origin:
             self.alternate(measurement, self.taking_part(measurement),
                            lambda name: sample(name, self.directory, origin.addresses, self.crowds))

@@ -61,6 +61,27 @@ def user_bytes(root):
     return total
 
 
+def sockets(root):
+    """How many sockets the tree has open."""
+    count = 0
+    for pid in tree(root):
+        try:
+            with os.scandir(f"/proc/{pid}/fd") as entries:
+                count += sum(1 for entry in entries if _is_socket(entry))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except PermissionError as error:
+            raise CannotMeasure(f"may not see the descriptors of process {pid}: {error}") from error
+    return count
+
+
+def _is_socket(entry):
+    try:
+        return os.readlink(entry.path).startswith("socket:")
+    except FileNotFoundError:  # closed meanwhile
+        return False
+
+
 def machine_busy_seconds():
     """CPU time all processors have spent on anything (or lost to other guests of the host) since boot."""
     with open("/proc/stat", encoding="ascii") as file:

@@ -11,7 +11,7 @@ import sys
 
 import loopback
 from loopback import host_port
-from processes import CannotMeasure, Process, cpu_seconds, user_bytes
+from processes import CannotMeasure, Process, cpu_seconds, sockets, user_bytes
 
 DIRECT = "direct"
 # HAProxy's ways to move the bytes of a tunnel. "auto" leaves the choice to it, and 2.6 then mostly copies.
@@ -178,6 +178,9 @@ class Running:
 
     def user_bytes(self):
         return user_bytes(self._process.pid) if self._process else 0
+
+    def sockets(self):
+        return sockets(self._process.pid) if self._process else 0
 
     def check_alive(self):
         if self._process and not self._process.alive():

@@ -74,10 +74,11 @@ class Opening:
 class Streams:
     """The streams or tunnels open through one proxy, by name."""
 
-    def __init__(self, proxy, origins, steps):
+    def __init__(self, proxy, origins, steps, sources=loopback.SOURCES):
         self._proxy = proxy
         self._origins = origins
         self._steps = steps
+        self._sources = sources
         self._watch = select.epoll()
         self._opening = {}
         self._epoll = select.epoll()
@@ -116,8 +117,8 @@ class Streams:
         serial = self._serial
         self._serial += 1
         # Walk through all pairs of source and origin.
-        source = loopback.SOURCES[serial % len(loopback.SOURCES)]
-        origin = self._origins[(serial + serial // len(loopback.SOURCES)) % len(self._origins)]
+        source = self._sources[serial % len(self._sources)]
+        origin = self._origins[(serial + serial // len(self._sources)) % len(self._origins)]
         steps = self._steps(self._proxy, origin, f"s{serial}")
         sock = loopback.connect_from(source, self._entrance() or origin)
         self._opening[sock.fileno()] = Opening(f"s{serial}", sock, steps)

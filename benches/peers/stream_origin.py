@@ -1,4 +1,4 @@
-# The origin for streams and tunnels: answers a GET with one event and then silence, echoes anything else.
+# The origin for streams and tunnels: answers a GET with one event and then silence or ticks, echoes anything else.
 """Runs inside the benchmark (cancel: one clock for client and origin) or as a process of its own (held streams), which
 prints its addresses as one JSON line and serves until it is stopped."""
 
@@ -14,8 +14,10 @@ from processes import Process
 
 EVENT = b"data: 0\n\n"
 FIELDS = b"Content-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\n" + FIELDS + b"Transfer-Encoding: chunked\r\n\r\n9\r\n" + EVENT + b"\r\n"
+CHUNK = b"9\r\n" + EVENT + b"\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\n" + FIELDS + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK
 UNFRAMED = b"HTTP/1.0 200 OK\r\n" + FIELDS + b"Connection: close\r\n\r\n" + EVENT
+TICK = 0.1  # seconds between two turns of ticking
 HANGUP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 CLOSE_WITH_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger {1, 0}: leaves no TIME_WAIT behind
 
@@ -28,6 +30,7 @@ class StreamOrigin:
         self.ends = {}  # stream name -> monotonic ns at which its connection was reported closed
         self._listeners = {}
         self._open = {}  # fd -> [socket, stream name or None, bytes of an unfinished request head]
+        self._ticking = {}  # fd of a stream -> its next event as it goes out
         for address in loopback.ORIGINS:
             listener = socket.create_server((address, 0), backlog=4096)
             listener.setblocking(False)
@@ -77,20 +80,33 @@ class StreamOrigin:
                 _, target, version = data.split(b"\r\n", 1)[0].split(b" ")
                 connection[1:] = [target.rsplit(b"/", 1)[1].decode(), b""]
                 sock.send(UNFRAMED if version == b"HTTP/1.0" else CHUNKED)
+                self._ticking[fd] = EVENT if version == b"HTTP/1.0" else CHUNK
         except OSError:
             self._end(fd, now)
 
     def _end(self, fd, now):
         sock, name, _ = self._open.pop(fd)
+        self._ticking.pop(fd, None)
         if name is not None:
             self.ends[name] = now
         sock.close()
+
+    def tick(self, turn, turns):
+        """One event for each stream whose turn it is: all have one in so many `turns`."""
+        for fd in [fd for fd in self._ticking if fd % turns == turn % turns]:
+            try:
+                self._open[fd][0].send(self._ticking[fd])
+            except BlockingIOError:
+                pass  # whoever does not read misses one
+            except OSError:
+                self._end(fd, time.monotonic_ns())
 
     def drop_connections(self):
         """Resets every open connection and forgets all ends."""
         for sock, _, _ in self._open.values():
             sock.close()
         self._open.clear()
+        self._ticking.clear()
         self.ends.clear()
 
     def close(self):
@@ -103,9 +119,9 @@ class StreamOrigin:
 class StreamOriginProcess:
     """The same origin in a process of its own, so that its descriptors and its CPU are not the client's."""
 
-    def __init__(self, directory):
-        self._process = Process(
-            "stream-origin", [sys.executable, os.path.abspath(__file__)], directory, pipe_stdout=True)
+    def __init__(self, directory, tick_every=None):
+        argv = [sys.executable, os.path.abspath(__file__), *([str(tick_every)] if tick_every else [])]
+        self._process = Process("stream-origin", argv, directory, pipe_stdout=True)
         self.addresses = [tuple(address) for address in json.loads(self._process.stdout.readline() or "[]")]
 
     def __enter__(self):
@@ -115,13 +131,17 @@ class StreamOriginProcess:
         self._process.stop(grace=1.0)
 
 
-def serve():
+def serve(tick_every):
+    """With `tick_every`, each stream gets an event in so many seconds, spread over that time."""
     origin = StreamOrigin()
     print(json.dumps(origin.addresses), flush=True)
-    parent = os.getppid()
+    parent, turn, due = os.getppid(), 0, time.monotonic() + TICK
     while os.getppid() == parent:
-        origin.step(1.0)
+        origin.step(1.0 if tick_every is None else max(0.0, due - time.monotonic()))
+        if tick_every is not None and time.monotonic() >= due:
+            origin.tick(turn, round(tick_every / TICK))
+            turn, due = turn + 1, due + TICK
 
 
 if __name__ == "__main__":
-    serve()
+    serve(float(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -70,6 +70,9 @@ def summary(results, crowd, ways):
         _at_most(results, "CPU s per GB in tunnels", "tunnel", "cpu_s_per_gb", 1.0, "haproxy-splice", digits=3),
         _at_most(results, "CPU s per GB in tunnels", "tunnel", "cpu_s_per_gb", 1.0, "haproxy-splice-forced", digits=3),
         _absolute(results, f"KiB per held stream at {crowd:,}", "held", str(crowd), 5.0),
+        _absolute(results, f"KiB per ticker at {crowd:,}", "crowd", "kib", 5.0),
+        _absolute(results, f"ms for a 10 KiB page beside {crowd:,} tickers, p99", "crowd", "p99_ms", 50.0),
+        _absolute(results, "sockets left 1 s after the tickers' clients", "crowd", "left", 0.0),
         _absolute(results, f"KiB per idle tunnel at {crowd:,}", "idle-tunnels", str(crowd), 5.0),
         *(_cancel(results, way, 5.0) for way in ways),
     ]

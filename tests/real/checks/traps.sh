@@ -80,6 +80,58 @@ NFT
     trap_them
 }
 
+# === Who uses a connection again, by rule ===
+
+rule_for_the_origin() { # LINES...
+    mkdir -p policies
+    printf '%s\n' '[[destination]]' 'name = "the-origin"' 'destination = "127.0.0.1"' "$@" >policies/limits.toml
+}
+
+check_reuse_off() {
+    rule_for_the_origin 'reuse = "off"'
+    start_keeper keep
+    start_tether
+    ask 500 "$ORIGIN" --clients 4 --gets 100 --posts 25
+    equal "connections at the origin" 500 "$(counted connections)"
+    each_post_came_once 100
+    equal "reused" 0 "$(metric tether_upstream_reused_total)"
+    nothing_left
+}
+
+check_reuse_shared() {
+    rule_for_the_origin 'reuse = "shared"'
+    start_keeper keep
+    # Each worker has connections of its own.
+    WORKERS=1 start_tether
+    local client
+    for client in 1 2 1 2 3; do
+        equal "client $client" 200 "$(through -o /dev/null -w '%{http_code}' "http://$ORIGIN/id-$client")"
+        wait_for "it is left for the next" no_streams
+    done
+    equal "connections at the origin" 1 "$(counted connections)"
+    equal "orphans" 0 "$(metric tether_orphan_upstreams)"
+    equal "upstream connections" 1 "$(metric tether_upstream_connections)"
+    ask 400 "$ORIGIN" --clients 2 --gets 200 --path /both-
+    # Two at once, and no more.
+    (($(counted connections) <= 2)) || fail "$(counted connections) connections for two clients"
+}
+
+check_preopen() {
+    rule_for_the_origin 'reuse = "shared"' 'preopen = 3' 'idle = "60s"'
+    start_keeper keep
+    WORKERS=1 start_tether
+    equal "not before it is used" 0 "$(counted connections)"
+    equal "one request" 200 "$(through -o /dev/null -w '%{http_code}' "http://$ORIGIN/id-1")"
+    wait_for "three more are open" four_connections
+    equal "preopened" 3 "$(metric tether_upstream_preopened_total)"
+    ask 400 "$ORIGIN" --clients 4 --gets 100 --path /next-
+    equal "orphans" 0 "$(metric tether_orphan_upstreams)"
+}
+
+four_connections() {
+    [[ $(counted connections) == 4 ]]
+}
+
 # === nginx and HAProxy, as they are installed and with short times ===
 
 # 2,500 GETs; every client pauses now and then, for about as long as the origin waits.

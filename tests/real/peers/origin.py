@@ -7,6 +7,7 @@ import os
 import pathlib
 import socket
 import ssl
+import threading
 import time
 import urllib.parse
 
@@ -175,8 +176,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raise ConnectionResetError
 
     def note(self, name, text=""):
-        # Whole or not at all: somebody waits for this file.
-        part = self.server.directory / f"{name}.part"
+        # Whole or not at all: somebody waits for this file, and others may write it too.
+        part = self.server.directory / f"{name}.{threading.get_ident()}.part"
         part.write_text(text)
         part.rename(self.server.directory / name)
 
