@@ -89,6 +89,9 @@ async fn choose(
         return Err(reason);
     }
     upstream.used_by(session.ledger.exchange());
+    if request.framing != BodyFraming::None || request.upgrade.is_some() {
+        upstream.unguard();
+    }
     if request.binds_upstream {
         upstream.bind();
     }

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use rustix::net::Shutdown;
 use tokio::net::TcpStream;
@@ -21,7 +20,7 @@ use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
 use crate::net::socket::reset_on_drop;
 use crate::observe::ends::{Closer, How, Manner};
-use crate::policy::half_close::{HalfClose, ServerFin};
+use crate::policy::half_close::{HalfClose, HalfCloseClock, ServerFin};
 use crate::tether::hangup::reset;
 use crate::tether::tie::{OnFin, Tether};
 use crate::upstream::socket::{OnDrop, UpstreamSocket};
@@ -48,8 +47,8 @@ struct Tunnel<'a> {
     /// Bytes of the origin read with the head of its switch.
     surplus: Vec<u8>,
     active: Instant,
-    /// One direction has ended, and the other is waited for.
-    half_closed: bool,
+    /// Since when one direction has ended and the other is waited for.
+    half_closed: Option<Instant>,
     told: (u64, u64),
 }
 
@@ -72,7 +71,7 @@ pub async fn run(session: &mut Session<'_>, socket: UpstreamSocket, surplus: Vec
         early: std::mem::take(&mut session.ahead),
         surplus,
         active: Instant::now(),
-        half_closed: false,
+        half_closed: None,
         told,
     };
     let reason = tunnel.run().await;
@@ -92,7 +91,7 @@ impl Tunnel<'_> {
         let mut upstream_reset = pin!(reset(self.upstream));
         match tether.until(|cx| self.poll(upstream_reset.as_mut(), cx)).await {
             Ok(reason) => reason,
-            Err(_) if self.half_closed => Reason::TunnelHalfClose,
+            Err(_) if self.half_closed.is_some() => Reason::TunnelHalfClose,
             Err(_) => Reason::TunnelIdle,
         }
     }
@@ -126,9 +125,10 @@ impl Tunnel<'_> {
         }
         self.note_moved();
         let ended = self.up.closed || self.down.closed;
-        if ended && !std::mem::replace(&mut self.half_closed, ended) {
+        if ended && self.half_closed.is_none() {
             // The wait for the other half begins now, however long the tunnel was silent before.
             self.active = Instant::now();
+            self.half_closed = Some(self.active);
             let closer = if self.up.closed { Closer::Client } else { Closer::Upstream };
             self.holding.ledger().note(|record| record.first_close = Some(How { closer, manner: Manner::Fin }));
         }
@@ -136,17 +136,18 @@ impl Tunnel<'_> {
         if self.down.closed && (self.up.closed || server_ends_it) {
             return Poll::Ready(Reason::Done);
         }
-        self.tether.waits(Phase::Tunnel, self.active + self.limit());
+        self.tether.waits(Phase::Tunnel, self.ends());
         Poll::Pending
     }
 
-    /// How long nothing may move.
-    fn limit(&self) -> Duration {
-        let timeouts = self.services.timeouts();
-        match self.half_closed {
-            true => self.half_close.limit_or(timeouts.half_close_tunnel),
-            false => self.patience.stream_idle,
-        }
+    /// When it ends if nothing moves until then.
+    fn ends(&self) -> Instant {
+        let Some(since) = self.half_closed else { return self.active + self.patience.stream_idle };
+        let from = match self.half_close.clock() {
+            HalfCloseClock::FirstFin => since,
+            HalfCloseClock::Silence => self.active,
+        };
+        from + self.half_close.limit_or(self.services.timeouts().half_close_tunnel)
     }
 
     fn note_moved(&mut self) {

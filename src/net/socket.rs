@@ -142,6 +142,13 @@ pub fn set_upstream_options(socket: &TcpStream) -> io::Result<()> {
     socket.set_tcp_keepalive(&keepalive)
 }
 
+/// How long an origin may leave what we sent unacknowledged, `None` for as long as the kernel tries: a middlebox that has
+/// forgotten the connection is found out after this, and not after the whole wait for an answer.
+pub fn set_unacknowledged_limit(socket: &TcpStream, limit: Option<Duration>) {
+    // Fails only on a socket that is dead already, which the next use of it shows.
+    let _ = SockRef::from(socket).set_tcp_user_timeout(limit);
+}
+
 /// Binds a listening socket that other workers may bind too (`SO_REUSEPORT`).
 ///
 /// # Errors

@@ -61,6 +61,15 @@ impl Profile {
     }
 }
 
+/// What the time of a half-closed connection is counted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HalfCloseClock {
+    /// From the last byte: a transfer that goes on may.
+    Silence,
+    /// From the first FIN, whatever comes after it.
+    FirstFin,
+}
+
 /// What a [`Profile`] bounds; `None` where the box does not care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProfileLimits {
@@ -98,6 +107,14 @@ impl HalfClose {
     pub fn limit_or(&self, default: Duration) -> Duration {
         let profile = self.profile.and_then(|profile| profile.limits().half_close);
         self.limit.or(profile).unwrap_or(default)
+    }
+
+    /// What the half-close limit is counted from: PAN-OS counts from the first FIN, and so must who wants to end before it.
+    pub fn clock(&self) -> HalfCloseClock {
+        match self.limiting_profile() {
+            Some(Profile::Panos | Profile::PanosLegacy) => HalfCloseClock::FirstFin,
+            _ => HalfCloseClock::Silence,
+        }
     }
 
     /// The profile that sets the half-close limit, where none is written.

@@ -9,9 +9,12 @@ use super::learned::{Failure, IdleEnd, Keeping, Learned};
 use super::settings::DestinationRule;
 use super::socket::{OnDrop, UpstreamSocket};
 use crate::base::authority::Authority;
-use crate::net::socket::{Idle, look};
+use crate::net::socket::{Idle, look, set_unacknowledged_limit};
 use crate::observe::ends::{EndRing, KeptEnd, Manner, Reused};
 
+/// A request on a kept connection that is not even acknowledged for this long has gone nowhere. Longer than any outage
+/// worth waiting for: the request goes out again on a fresh connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 /// A request that must not be lost goes out on a connection that proved itself this recently, or on a fresh one.
 const JUST_PROVEN: Duration = Duration::from_secs(1);
 /// Idle for less than this, a connection is as the event loop saw it last; the kernel is asked about older ones.
@@ -61,6 +64,8 @@ pub struct Upstream {
     idle_since: Instant,
     expires: Instant,
     keeping: Keeping,
+    /// What we send must be acknowledged soon: it may lead nowhere by now.
+    guarded: bool,
     /// The exchange that used it last.
     last_exchange: (u64, u32),
     /// Which news of the origin `keeping` holds; 0 for none.
@@ -90,6 +95,7 @@ impl Upstream {
             idle_since,
             expires,
             keeping,
+            guarded: false,
             last_exchange: (0, 0),
             generation,
         }
@@ -129,6 +135,10 @@ impl Upstream {
     pub fn lay_aside(&mut self, setting: Duration, promise: Promise, learned: &Learned, now: Instant) -> bool {
         self.refresh(learned, now);
         self.socket.set_on_drop(OnDrop::Close);
+        if !self.guarded {
+            set_unacknowledged_limit(self.socket.stream(), Some(UNACKNOWLEDGED));
+            self.guarded = true;
+        }
         let keep = keep_for(setting, promise.idle_seconds, self.keeping);
         (self.idle_since, self.expires) = (now, now + keep.unwrap_or_default());
         keep.is_some()
@@ -185,6 +195,13 @@ impl Upstream {
         let (connection, number) = self.last_exchange;
         let (authority, at) = (self.authority.text().clone(), now.into_std());
         news.ends.kept(KeptEnd { authority, at, idle, manner, served: self.served, connection, number });
+    }
+
+    /// What is sent from now on may wait for an origin that does not read: uploads, tunnels.
+    pub fn unguard(&mut self) {
+        if std::mem::take(&mut self.guarded) {
+            set_unacknowledged_limit(self.socket.stream(), None);
+        }
     }
 
     /// Requests it has served, and how long it has been idle by `now`.

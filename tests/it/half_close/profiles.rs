@@ -77,6 +77,31 @@ fn what_would_come_later_is_ended_by_us_and_the_end_names_the_profile() {
     }
 }
 
+/// A server that goes on sending after the client's FIN, a byte a second, for `time`; gives whether it could.
+async fn drips_for(worker: &StillWorker, time: u64) -> bool {
+    let (mut client, mut served) = half_closed(worker).await;
+    let mut byte = [0];
+    for _ in 0..time {
+        worker.wait(seconds(1)).await;
+        if served.write_all(b".").await.is_err() || client.read(&mut byte).await.ok() != Some(1) {
+            return false;
+        }
+    }
+    true
+}
+
+#[test]
+fn panos_counts_from_the_first_fin_and_others_from_the_last_byte() {
+    let own = HalfClose { limit: Some(seconds(20)), ..HalfClose::default() };
+    let panos = HalfClose { profile: Some(Profile::Panos), ..HalfClose::default() };
+    for (half_close, goes_on) in [(own, true), (panos, false)] {
+        standing_still(
+            |settings| settings.forward[0].half_close = half_close,
+            async |worker| assert_eq!(drips_for(&worker, 125).await, goes_on, "{half_close:?}"),
+        );
+    }
+}
+
 #[test]
 fn it_does_not_matter_who_was_first() {
     standing_still(listener(Profile::PanosLegacy), async |worker| {
