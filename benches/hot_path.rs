@@ -12,12 +12,9 @@ use tether::http::request::{Request, read_request};
 use tether::http::response::{ClientConnection, read_response};
 use tether::limits::Limits;
 use tether::limits::refusal::Lane;
-use tether::limits::settings::{
-    CountBy, LimitMode, LimitRule, Over, Per, PrefixLengths, QueueBounds, Rate, RateRule, RuleMode, RuleScope, RuleSet,
-};
+use tether::limits::settings::{LimitMode, LimitRule, Over, Per, QueueBounds, Rate, RateRule, RuleScope, RuleSet};
 use tether::limits::subject::Subject;
 use tether::policy::destination::DestinationSettings;
-use tether::policy::pattern::DestinationMatch;
 
 const PSEUDONYM: &str = "tether-0123abcd";
 
@@ -107,29 +104,21 @@ fn bodies(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn scope(name: &str, per: Per) -> RuleScope {
-    RuleScope {
-        name: name.into(),
-        source: None,
-        listener: None,
-        destination: DestinationMatch::Any,
-        per,
-        count_by: CountBy::Domain,
-        prefix: PrefixLengths::default(),
-        instead_of: None,
-        mode: RuleMode::Enforce,
-    }
-}
-
 /// A limit for each of these, and a rate of each kind per source.
 fn rules(pers: &[Per]) -> RuleSet {
     let limit = |per: &Per| {
         let (exchanges, streams) = (Some(1000), Some(100));
         let queue = QueueBounds::default();
-        Arc::new(LimitRule { scope: scope(per.label(), *per), exchanges, streams, over: Over::Queue, queue })
+        Arc::new(LimitRule {
+            scope: RuleScope::of_all(per.label(), *per),
+            exchanges,
+            streams,
+            over: Over::Queue,
+            queue,
+        })
     };
     let plenty = Some(Rate { per_second: 1 << 40, burst: 1 << 40 });
-    let rate = RateRule { scope: scope("rate", Per::Source), requests: plenty, bytes: plenty };
+    let rate = RateRule { scope: RuleScope::of_all("rate", Per::Source), requests: plenty, bytes: plenty };
     RuleSet { limits: pers.iter().map(limit).collect(), rates: vec![Arc::new(rate)] }
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::limits::settings::{CountBy, LimitRule, Over, Per, PrefixLengths, QueueBounds, RuleMode, RuleScope};
-use crate::policy::pattern::DestinationMatch;
+use crate::limits::settings::{LimitRule, Over, Per, QueueBounds, RuleScope};
 
 /// Descriptors kept for listeners, logs, event queues and pipes, where there are enough.
 const RESERVE: u64 = 640;
@@ -36,17 +35,7 @@ impl Slots {
     /// The rule that keeps all clients together within the slots, and streams within their lane.
     pub fn rule(self, lane: u32) -> Arc<LimitRule> {
         Arc::new(LimitRule {
-            scope: RuleScope {
-                name: RULE.into(),
-                source: None,
-                listener: None,
-                destination: DestinationMatch::Any,
-                per: Per::Global,
-                count_by: CountBy::Rule,
-                prefix: PrefixLengths::default(),
-                instead_of: None,
-                mode: RuleMode::Enforce,
-            },
+            scope: RuleScope::of_all(RULE, Per::Global),
             exchanges: Some(self.0),
             streams: Some(lane),
             over: Over::Reject,

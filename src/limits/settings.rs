@@ -167,6 +167,23 @@ pub struct RuleScope {
     pub mode: RuleMode,
 }
 
+impl RuleScope {
+    /// A rule that speaks of everything and counts each domain as one destination.
+    pub fn of_all(name: &str, per: Per) -> Self {
+        Self {
+            name: name.into(),
+            source: None,
+            listener: None,
+            destination: DestinationMatch::Any,
+            per,
+            count_by: CountBy::Domain,
+            prefix: PrefixLengths::default(),
+            instead_of: None,
+            mode: RuleMode::Enforce,
+        }
+    }
+}
+
 /// A `[[limit]]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitRule {

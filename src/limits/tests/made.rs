@@ -11,25 +11,12 @@ use crate::limits::Limits;
 use crate::limits::guard::{Admit, Guard};
 use crate::limits::refusal::{Lane, Refusal};
 pub use crate::limits::settings::Per;
-use crate::limits::settings::{
-    CountBy, LimitRule, Over, PrefixLengths, QueueBounds, Rate, RateRule, RuleMode, RuleScope, RuleSet,
-};
+use crate::limits::settings::{CountBy, LimitRule, Over, QueueBounds, Rate, RateRule, RuleScope, RuleSet};
 use crate::limits::subject::Subject;
 use crate::limits::ticket::Ticket;
-use crate::policy::pattern::DestinationMatch;
 
 pub fn scope(name: &str, per: Per) -> RuleScope {
-    RuleScope {
-        name: name.into(),
-        source: None,
-        listener: None,
-        destination: DestinationMatch::Any,
-        per,
-        count_by: CountBy::Host,
-        prefix: PrefixLengths::default(),
-        instead_of: None,
-        mode: RuleMode::Enforce,
-    }
+    RuleScope { count_by: CountBy::Host, ..RuleScope::of_all(name, per) }
 }
 
 /// So many exchanges and as many streams at once; over that, 429.

@@ -27,20 +27,6 @@ queue = { max = 64, wait = "1s" }
 mode = "enforce"                    # or "simulate"
 "#;
 
-fn scope(name: &str, per: Per) -> RuleScope {
-    RuleScope {
-        name: name.into(),
-        source: None,
-        listener: None,
-        destination: DestinationMatch::Any,
-        per,
-        count_by: CountBy::Domain,
-        prefix: PrefixLengths::default(),
-        instead_of: None,
-        mode: RuleMode::Enforce,
-    }
-}
-
 fn limit(text: &str) -> LimitRule {
     let rules = good(text);
     let [rule] = rules.book.written().limits.as_slice() else { panic!("{text}") };
@@ -61,7 +47,7 @@ fn the_story_of_the_tickers() {
         scope: RuleScope {
             destination: DestinationMatch::Group(group),
             count_by: CountBy::Rule,
-            ..scope("livesport-pair", Per::Pair)
+            ..RuleScope::of_all("livesport-pair", Per::Pair)
         },
         exchanges: Some(32),
         streams: Some(6),
@@ -136,7 +122,7 @@ fn every_key_of_a_limit_arrives() {
             count_by: CountBy::HostPort,
             prefix: PrefixLengths { v4: 20, v6: 48 },
             mode: RuleMode::Simulate,
-            ..scope("x", Per::Prefix)
+            ..RuleScope::of_all("x", Per::Prefix)
         },
         exchanges: None,
         streams: Some(3),
@@ -156,7 +142,7 @@ fn every_key_of_a_rate_arrives() {
         scope: RuleScope {
             source: "10.0.0.7/32".parse().ok(),
             count_by: CountBy::Address,
-            ..scope("x", Per::Destination)
+            ..RuleScope::of_all("x", Per::Destination)
         },
         requests: Some(Rate { per_second: 50, burst: 100 }),
         bytes: Some(Rate { per_second: 2 << 20, burst: 2 << 20 }),
