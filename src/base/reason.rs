@@ -38,16 +38,12 @@ impl Fault {
 pub enum Reason {
     /// The response was delivered to its end, or the tunnel closed in both directions.
     Done,
-    /// The client closed between two requests.
-    ClientIdleClosed,
     /// The client sent FIN while its answer was under way.
     ClientFin,
     /// The client reset the connection.
     ClientReset,
     /// A half-closed client did not get its answer within the half-close limit.
     HalfCloseLimit,
-    /// No next request within the keep-alive time.
-    ClientIdleTimeout,
     /// The request head did not arrive in time.
     RequestHeadTimeout,
     /// The request body came slower than the floor, or stopped.

@@ -15,7 +15,7 @@ pub(super) struct Row {
     pub(super) text: &'static str,
 }
 
-pub(super) const TABLE: [Row; 54] = {
+pub(super) const TABLE: [Row; 52] = {
     use Fault::*;
     const fn row(
         reason: Reason,
@@ -29,11 +29,9 @@ pub(super) const TABLE: [Row; 54] = {
     }
     [
         row(Reason::Done, "done", Nobody, 0, "", ""),
-        row(Reason::ClientIdleClosed, "client_idle_closed", Nobody, 0, "", ""),
         row(Reason::ClientFin, "client_fin", Client, 0, "", ""),
         row(Reason::ClientReset, "client_reset", Client, 0, "", ""),
         row(Reason::HalfCloseLimit, "half_close_limit", Client, 0, "", ""),
-        row(Reason::ClientIdleTimeout, "client_idle_timeout", Nobody, 0, "", ""),
         row(
             Reason::RequestHeadTimeout,
             "request_head_timeout",

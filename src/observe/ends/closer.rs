@@ -93,11 +93,11 @@ fn manner(reason: Reason) -> Manner {
         Reason::Done => Manner::Complete,
         // Its client had sent FIN before the clock ran out.
         Reason::HalfCloseLimit => Manner::Fin,
-        Reason::ClientIdleClosed | Reason::ClientFin | Reason::RequestBodyCut => Manner::Fin,
+        Reason::ClientFin | Reason::RequestBodyCut => Manner::Fin,
         Reason::UpstreamClosed | Reason::ResponseCut => Manner::Fin,
         Reason::ClientReset | Reason::UpstreamReset | Reason::ResponseReset => Manner::Reset,
         Reason::TunnelUpstreamReset => Manner::Reset,
-        Reason::ClientIdleTimeout | Reason::RequestHeadTimeout | Reason::RequestBodyTimeout => Manner::TimeOut,
+        Reason::RequestHeadTimeout | Reason::RequestBodyTimeout => Manner::TimeOut,
         Reason::ClientWriteTimeout | Reason::NameTimeout | Reason::ConnectTimeout => Manner::TimeOut,
         Reason::ResponseHeadTimeout | Reason::ResponseBodyTimeout | Reason::UpstreamWriteTimeout => Manner::TimeOut,
         Reason::TunnelIdle | Reason::TunnelHalfClose => Manner::TimeOut,
@@ -119,7 +119,6 @@ fn manner(reason: Reason) -> Manner {
 /// The setting under `[timeouts]` that ran out, for the reasons that are one.
 pub fn timer_of(reason: Reason) -> Option<&'static str> {
     Some(match reason {
-        Reason::ClientIdleTimeout => "client_idle",
         Reason::RequestHeadTimeout => "request_head",
         Reason::RequestBodyTimeout => "body_floor",
         Reason::ClientWriteTimeout => "client_write",
@@ -140,9 +139,9 @@ mod tests {
 
     /// Every reason: who, how, and the time-out, if it is one.
     const TOLD: &str = "
-        done nobody complete -                      client_idle_closed client fin -
+        done nobody complete -
         client_fin client fin -                     client_reset client reset -
-        half_close_limit client fin half_close_http client_idle_timeout proxy time_out client_idle
+        half_close_limit client fin half_close_http
         request_head_timeout proxy time_out request_head
         request_body_timeout proxy time_out body_floor
         client_write_timeout proxy time_out client_write
