@@ -23,6 +23,7 @@ pub mod config;
 pub mod flow;
 pub mod http;
 pub mod icap;
+pub mod inspect;
 pub mod limits;
 pub mod listen;
 pub mod net;
