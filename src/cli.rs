@@ -19,6 +19,7 @@ mod origins;
 mod outcome;
 mod reload;
 mod run;
+mod scan;
 mod streams;
 mod table;
 #[cfg(test)]
@@ -64,6 +65,7 @@ fn dispatch(arguments: Arguments, environment: &Environment, console: &mut Conso
         None => run::run(&arguments.run, environment),
         Some(Command::Run(options)) => run::run(&options, environment),
         Some(Command::Check(options)) => files::check(&options, environment, console),
+        Some(Command::Scan(options)) => scan::scan(&options, environment, console),
         Some(Command::Config { command: ConfigCommand::Default }) => files::print_default(console),
         Some(Command::Config { command: ConfigCommand::Show(file) }) => files::show(&file, environment, console),
         Some(Command::Streams { options, command: None }) => streams::print(&options, environment, console),

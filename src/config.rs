@@ -48,6 +48,9 @@ pub const DEFAULT_TOML: &str = include_str!("config/default.toml");
 /// The commented default rules: limits, rates, destinations.
 pub const LIMITS_TOML: &str = include_str!("../policies/limits.toml");
 
+/// The commented rules of the built-in scanner.
+pub const SCAN_TOML: &str = include_str!("../policies/scan.toml");
+
 /// Settings and where they came from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
@@ -149,6 +152,11 @@ fn parse(label: &str, base: &Path, bytes: Vec<u8>, overrides: &Overrides) -> Res
         settings.policies.limits = source;
         settings.rules = rules.book;
         settings.destination_rules = rules.destinations;
+    }
+    if let Some((book, source, document)) = settings.policies.dir.as_deref().and_then(rules::load_scan) {
+        documents.push(document);
+        settings.policies.scan = source;
+        settings.scan_rules = book;
     }
     ConfigError::unless_good(documents).map(|()| settings)
 }

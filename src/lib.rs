@@ -22,6 +22,8 @@ pub mod cli;
 pub mod config;
 pub mod flow;
 pub mod http;
+pub mod icap;
+pub mod inspect;
 pub mod limits;
 pub mod listen;
 pub mod net;

@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Given, Overrides};
 
 mod operations;
+mod scanning;
 
 pub(super) use operations::{LimitsCommand, ListOptions, SetOptions, StreamsCommand, SwitchOptions, WhyOptions};
+pub(super) use scanning::ScanOptions;
 
 const ENVIRONMENT_HELP: &str = "\
 Environment:
@@ -40,6 +42,10 @@ pub(super) enum Command {
     Run(RunOptions),
     /// Check the configuration and report everything that is wrong with it
     Check(CheckOptions),
+    /// Scan files with the scanners of the configuration and say of each what was found
+    ///
+    /// The proxy does not scan what passes through it yet; these are the scanners it will ask, in the same order.
+    Scan(ScanOptions),
     /// Print configurations
     Config {
         #[command(subcommand)]

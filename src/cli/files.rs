@@ -6,8 +6,11 @@ use super::arguments::{CheckOptions, FileOptions, Format};
 use super::environment::Environment;
 use super::outcome::{Exit, Failure};
 use super::{Console, config_file};
-use crate::config::settings::Settings;
+use crate::config::settings::{ScannerName, Settings};
 use crate::config::{self, ConfigError, DEFAULT_TOML, Diagnostic, Loaded, Overrides};
+use crate::inspect::rules::Notice;
+use crate::inspect::rules::grams::SHORTEST;
+use crate::inspect::rules::window::OVERLAP;
 use crate::limits::settings::LimitMode;
 
 /// What `check --json` prints.
@@ -15,9 +18,10 @@ use crate::limits::settings::LimitMode;
 struct Verdict {
     ok: bool,
     errors: Vec<Diagnostic>,
+    notices: Vec<String>,
 }
 
-/// Reports everything that is wrong, or says in a line what would be served.
+/// Reports everything that is wrong, or says in a few lines what would be served.
 pub(super) fn check(
     options: &CheckOptions,
     environment: &Environment,
@@ -30,6 +34,10 @@ pub(super) fn check(
             let loaded = loaded.map_err(Failure::Config)?;
             writeln!(console.out, "{}: ok\n{}", loaded.source, summary(&loaded.settings))?;
             writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.limits, rules(&loaded.settings))?;
+            writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.scan, scanning(&loaded.settings))?;
+            for notice in notices(&loaded.settings) {
+                writeln!(console.out, "note: {notice}")?;
+            }
             Ok(Exit::Done)
         }
     }
@@ -37,7 +45,8 @@ pub(super) fn check(
 
 fn print_verdict(loaded: &Result<Loaded, ConfigError>, console: &mut Console<'_>) -> Result<Exit, Failure> {
     let errors = loaded.as_ref().err().map(ConfigError::diagnostics).unwrap_or_default();
-    let verdict = Verdict { ok: loaded.is_ok(), errors };
+    let notices = loaded.as_ref().map(|loaded| notices(&loaded.settings)).unwrap_or_default();
+    let verdict = Verdict { ok: loaded.is_ok(), errors, notices };
     let text = serde_json::to_string_pretty(&verdict).map_err(std::io::Error::from)?;
     writeln!(console.out, "{text}")?;
     Ok(if verdict.ok { Exit::Done } else { Exit::BadConfig })
@@ -56,11 +65,13 @@ pub(super) fn show(file: &FileOptions, environment: &Environment, console: &mut 
     let line = |name: String| name.replace(char::is_control, "?");
     writeln!(console.out, "# From {}, and the environment.", line(loaded.source.to_string()))?;
     writeln!(console.out, "# Limits from {}.", line(loaded.settings.policies.limits.to_string()))?;
+    writeln!(console.out, "# What is scanned for from {}.", line(loaded.settings.policies.scan.to_string()))?;
     writeln!(console.out, "{}", config::render(&loaded.settings).trim_end())?;
     Ok(Exit::Done)
 }
 
-fn load(file: &FileOptions, environment: &Environment) -> Result<Loaded, ConfigError> {
+/// The configuration that `file` and the environment name.
+pub(super) fn load(file: &FileOptions, environment: &Environment) -> Result<Loaded, ConfigError> {
     config::load(config_file(&file.config, environment), &environment.overrides(&Overrides::default()))
 }
 
@@ -78,6 +89,32 @@ fn rules(settings: &Settings) -> String {
     };
     let (limits, rates) = (count(rules.limits.len(), "limit"), count(rules.rates.len(), "rate"));
     format!("{limits}, {rates}, {}{kept}", count(settings.destination_rules.len(), "destination rule"))
+}
+
+fn scanning(settings: &Settings) -> String {
+    let rules = count(settings.scan_rules.rules.len(), "scan rule");
+    let order: Vec<&str> = settings.inspect.default.iter().map(ScannerName::text).collect();
+    let asked = if order.is_empty() { "asks nobody".to_owned() } else { format!("asks {}", order.join(", then ")) };
+    format!("{rules}; `tether scan` {asked}; traffic is not scanned yet")
+}
+
+/// What an operator should know of rules that are otherwise good.
+fn notices(settings: &Settings) -> Vec<String> {
+    let book = &settings.scan_rules;
+    let name = |rule: &usize| book.rules.get(*rule).map_or("", |rule| &*rule.name);
+    let text = |notice: &Notice| match notice {
+        Notice::Windowed { rule, regex } => format!(
+            "rule `{}`: expression {} is too large for a table, so it is slow, and finds no match of more than {OVERLAP} bytes \
+             that comes in several pieces",
+            name(rule),
+            regex + 1
+        ),
+        Notice::ShortLiteral { rule } => format!(
+            "rule `{}`: something shorter than {SHORTEST} bytes makes looking for all literals of its `case` several times slower",
+            name(rule)
+        ),
+    };
+    book.notices.iter().map(text).collect()
 }
 
 fn count(number: usize, what: &str) -> String {

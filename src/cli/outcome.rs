@@ -29,6 +29,8 @@ pub(super) enum Failure {
     Config(ConfigError),
     /// Bad configuration, where only the address of the admin port was wanted of it.
     AdminUnknown(ConfigError),
+    /// The command line asks for something that is not there.
+    Usage(String),
     /// The admin port.
     Admin(ClientError),
     /// The proxy could not start, or broke down.
@@ -52,6 +54,7 @@ impl Failure {
                 let shown = error.render(console.colour);
                 (Exit::BadConfig, format!("{shown}\n\nWith `--admin ADDR` no configuration is needed."))
             }
+            Failure::Usage(text) => (Exit::Usage, format!("error: {text}")),
             Failure::Admin(error @ ClientError::Unreachable { .. }) => (Exit::Unreachable, format!("error: {error}")),
             Failure::Admin(error) => (Exit::Failed, format!("error: {error}")),
             Failure::Run(error) => (Exit::Failed, format!("error: {error:#}")),

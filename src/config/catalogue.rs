@@ -1,6 +1,6 @@
 //! Looks keys up in a commented example file, so that help texts quote lines that are known to be right.
 
-use super::{DEFAULT_TOML, LIMITS_TOML};
+use super::{DEFAULT_TOML, LIMITS_TOML, SCAN_TOML};
 
 /// One kind of file: a commented example that has every key of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,12 @@ pub(super) const MAIN: Catalogue = Catalogue { example: DEFAULT_TOML, shown_by: 
 pub(super) const RULES: Catalogue =
     Catalogue { example: LIMITS_TOML, shown_by: "the `policies/limits.toml` of Tether" };
 
+/// The file of the built-in scanner's rules.
+pub(super) const SCAN: Catalogue = Catalogue { example: SCAN_TOML, shown_by: "the `policies/scan.toml` of Tether" };
+
+/// The section that shows how those with names of their own are written: what they share, and its name in the example.
+const NAMED: (&str, &str) = ("icap.", "icap.av");
+
 /// One `key = value` line of the example, commented out or not.
 struct Line {
     section: &'static str,
@@ -27,6 +33,7 @@ struct Line {
 impl Catalogue {
     /// A line that shows how `key` of `section` is written; the commented example where there is one.
     pub fn example(&self, section: &str, key: &str) -> Option<&'static str> {
+        let section = if section.starts_with(NAMED.0) { NAMED.1 } else { section };
         self.lines().find(|line| line.section == section && line.key == key).map(|line| line.text)
     }
 

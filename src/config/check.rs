@@ -23,6 +23,7 @@ mod binds;
 mod forward;
 mod half_close;
 mod hosts;
+mod icap;
 mod limits;
 mod log;
 mod names;
@@ -31,6 +32,7 @@ mod timeouts;
 use binds::Bind;
 
 pub(super) use half_close::{FIN_POLICIES, HalfCloseTexts, PROFILES, SERVER_FINS, half_close};
+pub(super) use icap::ON_FAILURE;
 pub(super) use limits::LIMIT_MODES;
 pub(super) use log::{OFF, STDOUT};
 pub(super) use names::unique_names;
@@ -68,6 +70,9 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
         policies: PolicySettings { dir: policies(&shape.policies, base, problems), ..default.policies },
         rules: default.rules,
         destination_rules: default.destination_rules,
+        icap: icap::services(draft, problems),
+        inspect: icap::inspect(draft, problems),
+        scan_rules: default.scan_rules,
         resolver: resolver(&shape.resolver, &timeouts, problems),
         log: log(&shape.log, problems),
         timeouts,

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::rules;
-use super::settings::{PolicySettings, Settings};
+use super::settings::{InspectSettings, PolicySettings, ScanBook, Settings};
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
 use crate::limits::settings::LimitSettings;
@@ -31,6 +31,9 @@ impl Default for Settings {
             policies: PolicySettings::default(),
             rules: rules.book,
             destination_rules: rules.destinations,
+            icap: Vec::new(),
+            inspect: InspectSettings::default(),
+            scan_rules: ScanBook::default(),
             resolver: ResolverSettings { deadline: timeouts.resolve, ..ResolverSettings::default() },
             log: LogSettings::default(),
             timeouts,

@@ -185,7 +185,11 @@ impl Cut<'_> {
         let Some((_, expected)) = message.rsplit_once(", expected ") else {
             return format!("`{}`: {message}", self.key());
         };
-        let expected = if expected == "a sequence" { "an array" } else { expected };
+        let expected = match expected {
+            "a sequence" => "an array",
+            "a map" => "a section",
+            expected => expected,
+        };
         let found = match self.value.get_ref() {
             DeValue::Table(_) => "a section".to_owned(),
             DeValue::Array(_) => "an array".to_owned(),

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 
 use serde_spanned::Spanned;
 
-use super::check::{FIN_POLICIES, LIMIT_MODES, LOG_FORMATS, OFF, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT, Words};
-use super::settings::{PolicySettings, Settings};
+use super::check::{
+    FIN_POLICIES, LIMIT_MODES, LOG_FORMATS, OFF, ON_FAILURE, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT, Words,
+};
+use super::settings::{InspectSettings, PolicySettings, ScannerName, Settings};
 use super::shape::{
-    AdminShape, Amount, DestinationsShape, ForwardShape, LimitsShape, LogShape, PoliciesShape, ResolverShape, Section,
-    Shape, Strings, Text, TimeoutsShape, Whole,
+    AdminShape, Amount, DestinationsShape, ForwardShape, IcapShape, InspectShape, LimitsShape, LogShape, PoliciesShape,
+    ResolverShape, Section, Shape, Strings, Text, TimeoutsShape, Whole,
 };
 use super::value::{spell_duration, spell_size};
 use crate::flow::settings::Timeouts;
+use crate::icap::settings::{IcapMethod, IcapService};
 use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
@@ -32,6 +35,8 @@ pub fn render(settings: &Settings) -> String {
         policies: Section(policies(&settings.policies)),
         resolver: Section(resolver(&settings.resolver)),
         log: Section(log(&settings.log)),
+        inspect: Section(inspect(&settings.inspect)),
+        icap: (!settings.icap.is_empty()).then(|| settings.icap.iter().map(service).collect()),
         timeouts: Section(timeouts(&settings.timeouts)),
     };
     toml::to_string(&shape).expect("a shape is made of what TOML has: strings, arrays, tables and numbers below 2^63")
@@ -118,6 +123,29 @@ fn log(settings: &LogSettings) -> LogShape {
         AccessSink::File(path) => text(path.display()),
     };
     LogShape { access, format: word(LOG_FORMATS, &settings.format) }
+}
+
+fn list<T: ToString>(values: impl Iterator<Item = T>) -> Option<Spanned<Strings>> {
+    Some(unplaced(Strings::Many(values.map(|value| unplaced(value.to_string())).collect())))
+}
+
+fn inspect(settings: &InspectSettings) -> InspectShape {
+    InspectShape { default: list(settings.default.iter().map(ScannerName::text)) }
+}
+
+fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
+    let wait = |wait| text(spell_duration(wait));
+    let shape = IcapShape {
+        urls: list(service.urls.iter()),
+        methods: list(service.methods.iter().copied().map(IcapMethod::label)),
+        on_failure: word(ON_FAILURE, &service.on_failure),
+        max_connections: Some(number(service.max_connections.into())),
+        preview: Some(unplaced(Amount::Text(spell_size(service.preview.into())))),
+        connect: wait(service.timeouts.connect),
+        first_reply: wait(service.timeouts.first_reply),
+        whole: wait(service.timeouts.whole),
+    };
+    (unplaced(service.name.to_string()), unplaced(Section(shape)))
 }
 
 fn timeouts(settings: &Timeouts) -> TimeoutsShape {

@@ -1,16 +1,19 @@
-//! The rule files: limits, rates and single destinations, checked as strictly as the configuration itself.
+//! The rule files: limits, rates, single destinations, and what is scanned for, checked as strictly as the configuration itself.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 mod destination;
 mod limit;
 mod named;
 mod rate;
+mod scan;
 mod scope;
 mod shape;
 
+#[cfg(test)]
+pub(super) use scan::read as read_scan;
 pub(super) use scope::Listeners;
 
 use super::LIMITS_TOML;
@@ -18,7 +21,7 @@ use super::catalogue::RULES;
 use super::document::{Document, read_file};
 use super::problem::Problems;
 use super::read::{self, Draft};
-use super::settings::{RuleBook, RuleSource};
+use super::settings::{RuleBook, RuleSource, ScanBook};
 use crate::limits::settings::RuleSet;
 use crate::upstream::settings::DestinationRule;
 use named::Known;
@@ -26,6 +29,9 @@ use shape::RulesShape;
 
 /// The name of the file in the directory of the rule files.
 const LIMITS_FILE: &str = "limits.toml";
+
+/// The name of the file of the built-in scanner's rules.
+const SCAN_FILE: &str = "scan.toml";
 
 /// What a rule file says.
 #[derive(Clone, Debug)]
@@ -46,15 +52,28 @@ pub(super) fn built_in() -> Rules {
 
 /// The rule file of `dir`; `None` where there is none. What is wrong is noted in the document.
 pub(super) fn load(dir: &Path, listeners: Listeners<'_>) -> Option<(Rules, RuleSource, Document)> {
-    let path = dir.join(LIMITS_FILE);
+    let (path, mut document) = open(dir, LIMITS_FILE)?;
+    let rules = read(&mut document, listeners);
+    Some((rules, RuleSource::File(path), document))
+}
+
+/// The rules of the built-in scanner in `dir`; `None` where there is no such file. What is wrong is noted in the document.
+pub(super) fn load_scan(dir: &Path) -> Option<(ScanBook, RuleSource, Document)> {
+    let (path, mut document) = open(dir, SCAN_FILE)?;
+    let book = scan::read(&mut document);
+    Some((book, RuleSource::File(path), document))
+}
+
+/// A rule file of `dir`; `None` where it is not there.
+fn open(dir: &Path, file: &str) -> Option<(PathBuf, Document)> {
+    let path = dir.join(file);
     let name = path.display().to_string();
-    let mut document = match read_file(&path) {
+    let document = match read_file(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) => Document::unreadable(&name, &error, "rules", "put a text file there, or take it away"),
         Ok(bytes) => Document::new(&name, bytes),
     };
-    let rules = read(&mut document, listeners);
-    Some((rules, RuleSource::File(path), document))
+    Some((path, document))
 }
 
 /// The rules of `document`; what is wrong is noted there.

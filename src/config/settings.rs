@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
+use crate::icap::settings::IcapService;
 use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
@@ -14,8 +15,10 @@ use crate::policy::destination::DestinationSettings;
 use crate::upstream::settings::DestinationRule;
 
 mod rule_book;
+mod scanning;
 
 pub use rule_book::{LaneShare, RuleBook};
+pub use scanning::{BUILT_IN, InspectSettings, ScanBook, ScannerName};
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +39,12 @@ pub struct Settings {
     pub rules: RuleBook,
     /// What is set for single destinations: `[[destination]]` of `limits.toml`. The first that matches holds.
     pub destination_rules: Vec<Arc<DestinationRule>>,
+    /// The ICAP services, in the order of their names: `[icap.NAME]`.
+    pub icap: Vec<IcapService>,
+    /// What scans bodies.
+    pub inspect: InspectSettings,
+    /// What the built-in scanner looks for: `[[rule]]` of `scan.toml`.
+    pub scan_rules: ScanBook,
     /// How names are resolved.
     pub resolver: ResolverSettings,
     /// Access log.
@@ -51,6 +60,8 @@ pub struct PolicySettings {
     pub dir: Option<PathBuf>,
     /// Where limits, rates and destination rules were read from.
     pub limits: RuleSource,
+    /// Where the rules of the built-in scanner were read from.
+    pub scan: RuleSource,
 }
 
 /// Where the rules of one kind were read from.

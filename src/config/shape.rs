@@ -25,6 +25,9 @@ pub(super) struct Shape {
     pub policies: Section<PoliciesShape>,
     pub resolver: Section<ResolverShape>,
     pub log: Section<LogShape>,
+    pub inspect: Section<InspectShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icap: Option<BTreeMap<Text, Spanned<Section<IcapShape>>>>,
     pub timeouts: Section<TimeoutsShape>,
 }
 
@@ -88,6 +91,27 @@ pub(super) struct ResolverShape {
 pub(super) struct LogShape {
     pub access: Option<Text>,
     pub format: Option<Text>,
+}
+
+/// `[inspect]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct InspectShape {
+    pub default: Option<Spanned<Strings>>,
+}
+
+/// One `[icap.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct IcapShape {
+    pub urls: Option<Spanned<Strings>>,
+    pub methods: Option<Spanned<Strings>>,
+    pub on_failure: Option<Text>,
+    pub max_connections: Option<Spanned<Whole>>,
+    pub preview: Option<Spanned<Amount>>,
+    pub connect: Option<Text>,
+    pub first_reply: Option<Text>,
+    pub whole: Option<Text>,
 }
 
 /// `[timeouts]`.

@@ -1,0 +1,173 @@
+//! `[icap.NAME]`: the services, and `[inspect]`: which of them scan.
+
+use std::time::Duration;
+
+use serde_spanned::Spanned;
+
+use super::{Words, word};
+use crate::config::problem::{Place, Problems};
+use crate::config::read::{Completeness, Draft};
+use crate::config::settings::{BUILT_IN, InspectSettings, ScannerName};
+use crate::config::shape::{Amount, IcapShape, Section, Shape, Strings, Text};
+use crate::config::suggest::nearest;
+use crate::config::value::{self, Wrong, Zero, duration};
+use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
+use crate::icap::url::ServiceUrl;
+
+/// The name of the table of services.
+const ICAP: &str = "icap";
+
+/// `on_failure`.
+pub(in crate::config) const ON_FAILURE: Words<OnFailure> =
+    &[(OnFailure::Block.label(), OnFailure::Block), (OnFailure::Pass.label(), OnFailure::Pass)];
+
+/// More than any scanner takes.
+const MOST_CONNECTIONS: u64 = 65_536;
+
+/// A preview is held in memory, for each message.
+const LARGEST_PREVIEW: u64 = 1 << 20;
+
+/// The services, in the order of their names.
+pub(super) fn services(draft: &Draft<'_, Shape>, problems: &mut Problems) -> Vec<IcapService> {
+    let whole = draft.completeness(ICAP);
+    let sections = draft.shape.icap.iter().flatten();
+    let mut services: Vec<IcapService> =
+        sections.map(|(name, section)| service(name, section, whole, problems)).collect();
+    services.sort_by(|one, other| one.name.cmp(&other.name));
+    services
+}
+
+fn service(
+    name: &Text,
+    section: &Spanned<Section<IcapShape>>,
+    whole: Completeness,
+    problems: &mut Problems,
+) -> IcapService {
+    let shape = section.get_ref();
+    // A bad name has been noted.
+    problems.value(name, service_name);
+    if shape.urls.is_none() && whole == Completeness::Whole {
+        let help = "add a line such as `urls = [\"icap://127.0.0.1:1344/respmod\"]`";
+        problems.add(Place::Text(section.span()), "this ICAP service has no address", help);
+    }
+    let urls = shape.urls.as_ref().map(|urls| addresses(urls, problems)).unwrap_or_default();
+    let default = IcapService::new(name.get_ref(), urls);
+    let connections = shape.max_connections.as_ref().and_then(|written| {
+        let help = "write 1 to 65536; the server's own limit can only lower it";
+        problems.number(written, 1..=MOST_CONNECTIONS, ("no service has so few or so many connections", help))
+    });
+    IcapService {
+        methods: shape.methods.as_ref().map_or(default.methods.clone(), |written| methods(written, problems)),
+        on_failure: shape
+            .on_failure
+            .as_ref()
+            .and_then(|text| problems.value(text, word(ON_FAILURE)))
+            .unwrap_or_default(),
+        max_connections: connections.and_then(|count| u32::try_from(count).ok()).unwrap_or(default.max_connections),
+        timeouts: timeouts(shape, default.timeouts, problems),
+        preview: shape.preview.as_ref().and_then(|size| preview(size, problems)).unwrap_or(default.preview),
+        ..default
+    }
+}
+
+fn service_name(text: &str) -> Result<(), Wrong> {
+    if text == BUILT_IN {
+        let help = "give the service another name, such as `[icap.av]`";
+        return Err(Wrong::new(format!("`{BUILT_IN}` is the scanner that needs no server"), help));
+    }
+    value::label(text).map(|_| ())
+}
+
+fn addresses(written: &Spanned<Strings>, problems: &mut Problems) -> Vec<ServiceUrl> {
+    let texts = Strings::texts(written);
+    if texts.is_empty() {
+        let help = "write one, such as `icap://127.0.0.1:1344/respmod`";
+        problems.add(Place::Text(written.span()), "this ICAP service has no address", help);
+    }
+    let address = |text: &str| {
+        let wrong = |why: crate::icap::url::BadUrl| {
+            Wrong::new(format!("`{text}` is not the address of an ICAP service"), why.to_string())
+        };
+        text.parse::<ServiceUrl>().map_err(wrong)
+    };
+    texts.iter().filter_map(|text| problems.value(text, address)).collect()
+}
+
+fn methods(written: &Spanned<Strings>, problems: &mut Problems) -> Vec<IcapMethod> {
+    let texts = Strings::texts(written);
+    if texts.is_empty() {
+        let help = "write `RESPMOD`, `REQMOD` or both, or leave the key out for `RESPMOD`";
+        problems.add(Place::Text(written.span()), "this service would be asked nothing", help);
+    }
+    let mut methods = Vec::new();
+    for method in texts.iter().filter_map(|text| problems.value(text, method)) {
+        if !methods.contains(&method) {
+            methods.push(method);
+        }
+    }
+    methods
+}
+
+fn method(text: &str) -> Result<IcapMethod, Wrong> {
+    IcapMethod::of(text).ok_or_else(|| {
+        let help = match nearest(text, ["reqmod", "respmod"]) {
+            Some(meant) => format!("did you mean `{}`?", meant.to_ascii_uppercase()),
+            None => "write one of: `REQMOD`, `RESPMOD`".to_owned(),
+        };
+        Wrong::new(format!("`{text}` is not known here"), help)
+    })
+}
+
+fn preview(written: &Spanned<Amount>, problems: &mut Problems) -> Option<u32> {
+    let size = problems.size(written, 0)?;
+    if size > LARGEST_PREVIEW {
+        let help = "write `\"1MiB\"` or less; 4096 is what most servers want";
+        problems.add(Place::Text(written.span()), "a preview is a beginning, held in memory", help);
+    }
+    u32::try_from(size).ok()
+}
+
+fn timeouts(shape: &IcapShape, default: IcapTimeouts, problems: &mut Problems) -> IcapTimeouts {
+    let mut wait = |text: &Option<Text>, default: Duration| {
+        let read = |text: &str| duration(text, Zero::Refused);
+        text.as_ref().and_then(|text| problems.value(text, read)).unwrap_or(default)
+    };
+    IcapTimeouts {
+        connect: wait(&shape.connect, default.connect),
+        first_reply: wait(&shape.first_reply, default.first_reply),
+        whole: wait(&shape.whole, default.whole),
+        ..default
+    }
+}
+
+/// What scans, each once, each of them there.
+pub(super) fn inspect(draft: &Draft<'_, Shape>, problems: &mut Problems) -> InspectSettings {
+    let Some(written) = &draft.shape.inspect.default else { return InspectSettings::default() };
+    let services: Vec<&str> = draft.shape.icap.iter().flatten().map(|(name, _)| name.get_ref().as_str()).collect();
+    let mut default: Vec<ScannerName> = Vec::new();
+    for text in Strings::texts(written) {
+        let scanner = problems.value(&text, |text| scanner(text, &services, draft.completeness(ICAP)));
+        match scanner {
+            Some(scanner) if default.contains(&scanner) => {
+                let message = format!("`{scanner}` is listed twice");
+                problems.add(Place::Text(text.span()), message, "each scanner is asked once");
+            }
+            scanner => default.extend(scanner),
+        }
+    }
+    InspectSettings { default }
+}
+
+fn scanner(text: &str, services: &[&str], whole: Completeness) -> Result<ScannerName, Wrong> {
+    if text == BUILT_IN {
+        return Ok(ScannerName::BuiltIn);
+    }
+    if services.contains(&text) || whole == Completeness::Cut {
+        return Ok(ScannerName::Icap(text.into()));
+    }
+    let help = match nearest(text, services.iter().copied().chain([BUILT_IN])) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("write `{BUILT_IN}`, or a section `[icap.{text}]` with its `urls`"),
+    };
+    Err(Wrong::new(format!("there is no scanner `{text}`"), help))
+}

@@ -1,0 +1,33 @@
+//! The ICAP client (RFC 3507): REQMOD and RESPMOD to scanners that may be slow, broken or hostile.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`settings`], [`url`] | what is set for a service |
+//! | [`message`], [`body`] | what is sent to be judged |
+//! | [`conversation`] | one request and its answer, without io and without a clock |
+//! | [`options`], [`findings`], [`adapted`] | what answers mean |
+//! | [`breaker`], [`pool`], [`endpoint`] | one server: whether it works, its connections, what it told of itself |
+//! | [`exchange`] | the one driver: a conversation on a socket, under deadlines |
+//! | [`client`] | one call for one message: chooses a server, tries, fails over |
+//!
+//! Whatever fails closes its connection; the end of a body is never made up.
+
+pub mod adapted;
+pub mod body;
+pub mod breaker;
+mod chunks;
+pub mod client;
+pub mod conversation;
+mod encapsulated;
+pub mod endpoint;
+pub mod error;
+pub mod exchange;
+pub mod findings;
+pub mod head;
+pub mod message;
+pub mod options;
+pub mod outcome;
+pub mod pool;
+mod request;
+pub mod settings;
+pub mod url;

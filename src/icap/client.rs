@@ -1,0 +1,217 @@
+//! The client of one service: one call for one message, whatever its servers do.
+
+use std::sync::Arc;
+
+use super::body::{BodyLength, BodySource, gather};
+use super::conversation::{Answer, BodyPresence, Conversation, Opening, Preview, PreviewEnd, Verdict};
+use super::endpoint::{EndpointState, Endpoints, Freshness, Transaction};
+use super::error::{ErrorKind, IcapError};
+use super::exchange::{Exchange, Heard, Turn};
+use super::findings::Findings;
+use super::message::Message;
+use super::options::{ServiceOptions, Transfer};
+use super::outcome::{AdaptedBody, Outcome, Report};
+use super::pool::Wanted;
+use super::settings::{IcapMethod, IcapService, PartialContent};
+
+/// Servers that one message is tried at, or tries at the only one.
+const MOST_TRIES: usize = 2;
+
+/// The client of one service; shared by all threads, so that the limits of its servers hold for all of them together.
+#[derive(Debug)]
+pub struct IcapClient {
+    settings: IcapService,
+    endpoints: Endpoints,
+}
+
+/// A try that came to nothing; the body can be tried elsewhere.
+struct Failed<B> {
+    kind: ErrorKind,
+    body: B,
+}
+
+impl IcapClient {
+    /// A client; nothing is connected before there is something to be judged.
+    pub fn new(settings: IcapService) -> Arc<Self> {
+        let endpoints = Endpoints::new(&settings);
+        Arc::new(Self { settings, endpoints })
+    }
+
+    /// What is set.
+    pub fn settings(&self) -> &IcapService {
+        &self.settings
+    }
+
+    /// How its servers stand.
+    pub fn servers(&self) -> Vec<EndpointState> {
+        self.endpoints.all().iter().map(|endpoint| endpoint.state()).collect()
+    }
+
+    /// Closes connections that have been idle for too long. To be called every second or so.
+    pub fn tidy(&self) {
+        self.endpoints.all().iter().for_each(|endpoint| endpoint.pool().tidy());
+    }
+
+    /// What each server tells of the service, asked for where it is not known.
+    pub async fn options(&self) -> Vec<(Arc<str>, Result<Arc<ServiceOptions>, IcapError>)> {
+        let mut told = Vec::new();
+        for endpoint in self.endpoints.all() {
+            let server = endpoint.url().text().clone();
+            let options = endpoint.options(&self.settings.timeouts).await;
+            told.push((server.clone(), options.map_err(|kind| self.error(kind, Some(server)))));
+        }
+        told
+    }
+
+    /// Has a message judged. No connection is taken before the beginning of the body is there. Dropping the future resets
+    /// the connection; a body that could not be read to its end is never ended for the server.
+    ///
+    /// # Errors
+    /// [`IcapError`]: there is no verdict, and [`IcapService::on_failure`] says what becomes of the message.
+    pub async fn adapt<B: BodySource>(&self, message: &Message, mut body: B) -> Result<Outcome<B>, IcapError> {
+        if !self.settings.methods.contains(&message.method()) {
+            return Err(self.error(ErrorKind::NotOffered, None));
+        }
+        let fill = self.settings.timeouts.preview_fill;
+        let held = gather(&mut body, self.settings.preview as usize, fill).await;
+        let held = held.map_err(|_| self.error(ErrorKind::BodyFailed, None))?;
+        let mut transaction = self.endpoints.begin(None).ok_or_else(|| self.error(ErrorKind::Unavailable, None))?;
+        for tries in 1.. {
+            let endpoint = transaction.endpoint().clone();
+            let failed = match self.attempt(transaction, message, &held, body).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(failed) => failed,
+            };
+            let next = match failed.kind {
+                _ if tries >= MOST_TRIES => None,
+                // Ours was the delay, so the same server will do.
+                ErrorKind::WeWereSlow => self.endpoints.begin(None),
+                kind if kind.is_worth_another_try() => self.endpoints.begin(Some(&endpoint)),
+                _ => None,
+            };
+            let Some(next) = next else {
+                return Err(self.error(failed.kind, Some(endpoint.url().text().clone())));
+            };
+            (transaction, body) = (next, failed.body);
+        }
+        Err(self.error(ErrorKind::Unavailable, None))
+    }
+
+    /// One try at one server, and a second on a new connection where an idle one turned out to be closed.
+    async fn attempt<B: BodySource>(
+        &self,
+        mut transaction: Transaction,
+        message: &Message,
+        held: &Preview,
+        mut body: B,
+    ) -> Result<Outcome<B>, Failed<B>> {
+        let endpoint = transaction.endpoint().clone();
+        let options = match endpoint.options(&self.settings.timeouts).await {
+            Ok(options) => options,
+            Err(kind) => return Err(settled(&mut transaction, kind, body)),
+        };
+        let opening = self.opening(message, &options, held, body.length());
+        let mut wanted = Wanted::Any;
+        loop {
+            let (link, freshness) = match endpoint.connect(wanted, &self.settings.timeouts).await {
+                Ok(connected) => connected,
+                Err(kind) => return Err(settled(&mut transaction, kind, body)),
+            };
+            let talk = Conversation::about(message, endpoint.url(), &opening);
+            let mut exchange = Exchange::new(link, talk, body, self.settings.timeouts);
+            let answered = match exchange.turn().await {
+                Ok(Turn::Answer(answer)) => {
+                    return self.conclude(transaction, message, exchange, *answer, freshness);
+                }
+                Ok(Turn::Data(_) | Turn::End { .. }) => ErrorKind::Closed,
+                Err(kind) => kind,
+            };
+            let lost_race =
+                answered == ErrorKind::Closed && freshness == Freshness::Reused && exchange.heard() == Heard::Nothing;
+            body = exchange.into_body();
+            if !lost_race {
+                return Err(settled(&mut transaction, answered, body));
+            }
+            endpoint.pool().lost_idle();
+            wanted = Wanted::New;
+        }
+    }
+
+    fn opening(&self, message: &Message, options: &ServiceOptions, held: &Preview, length: BodyLength) -> Opening {
+        let partial = match options.takes_partial {
+            true => self.settings.partial,
+            false => PartialContent::Refused,
+        };
+        Opening {
+            body: if length == BodyLength::NoBody { BodyPresence::Absent } else { BodyPresence::Present },
+            preview: preview(message, options, held),
+            allow_unchanged: self.settings.allow_unchanged,
+            partial,
+            credentials: self.settings.credentials,
+            length: length.known(),
+        }
+    }
+
+    fn conclude<B: BodySource>(
+        &self,
+        mut transaction: Transaction,
+        message: &Message,
+        exchange: Exchange<B>,
+        answer: Answer,
+        connection: Freshness,
+    ) -> Result<Outcome<B>, Failed<B>> {
+        let endpoint = transaction.endpoint().clone();
+        let report = Report {
+            server: endpoint.url().text().clone(),
+            status: answer.head.status,
+            istag: answer.head.istag(),
+            findings: Findings::of(&answer.head),
+            body_given: exchange.body_given(),
+            connection,
+        };
+        match answer.verdict {
+            Verdict::Unchanged | Verdict::Options => {
+                transaction.settle(Ok(()));
+                let body = exchange.finish(endpoint.pool());
+                Ok(Outcome::Unchanged { report, body })
+            }
+            Verdict::Refused(kind) => Err(settled(&mut transaction, kind, exchange.finish(endpoint.pool()))),
+            Verdict::Adapted(head) | Verdict::Partial(head) => {
+                if let Some(status) = unscanned(message, head.status(), &report.findings) {
+                    let kind = ErrorKind::NotScanned(status);
+                    return Err(settled(&mut transaction, kind, exchange.into_body()));
+                }
+                transaction.settle(Ok(()));
+                let body = AdaptedBody::new(exchange, head.declared, self.settings.name.clone(), transaction);
+                Ok(Outcome::Replaced { report, head, body })
+            }
+        }
+    }
+
+    fn error(&self, kind: ErrorKind, server: Option<Arc<str>>) -> IcapError {
+        IcapError { kind, service: self.settings.name.clone(), server }
+    }
+}
+
+fn settled<B>(transaction: &mut Transaction, kind: ErrorKind, body: B) -> Failed<B> {
+    transaction.settle(Err(kind));
+    Failed { kind, body }
+}
+
+/// What of the held beginning goes first: as much as the server wants of such files, if it wants any.
+fn preview(message: &Message, options: &ServiceOptions, held: &Preview) -> Option<Preview> {
+    let most = options.preview? as usize;
+    if options.transfer(message.extension()) == Transfer::Complete {
+        return None;
+    }
+    let count = held.bytes.len().min(most);
+    let end = if count == held.bytes.len() { held.end } else { PreviewEnd::Begun };
+    Some(Preview { bytes: held.bytes[..count].to_vec(), end })
+}
+
+/// Some scanners tell of their own trouble as if it were the origin's.
+fn unscanned(message: &Message, status: Option<u16>, findings: &Findings) -> Option<u16> {
+    let status = status.filter(|status| *status >= 500)?;
+    let of_origin = message.status().is_some_and(|original| original >= 500);
+    (message.method() == IcapMethod::Respmod && !of_origin && findings.is_empty()).then_some(status)
+}

@@ -1,0 +1,1 @@
+//! Conversations by hand: golden exchanges byte for byte, and servers that are odd or hostile.

@@ -1,0 +1,216 @@
+//! One server of a service: its connections, its breaker, and what it told of itself.
+
+mod dial;
+mod tally;
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::dial::dial;
+pub use self::tally::{Endpoints, Transaction};
+use super::body::NoBody;
+use super::breaker::{Breaker, BreakerState};
+use super::conversation::{Conversation, Verdict};
+use super::error::{Blame, ErrorKind};
+use super::exchange::{Exchange, Turn};
+use super::options::ServiceOptions;
+use super::pool::{Link, Pool, PoolUsage, Taken, Wanted};
+use super::settings::{IcapService, IcapTimeouts};
+use super::url::ServiceUrl;
+
+/// Longest wait for an answer to OPTIONS, which costs a server nothing.
+const OPTIONS_REPLY: Duration = Duration::from_secs(5);
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// It was made for this.
+    New,
+    /// It has carried requests before.
+    Reused,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    options: Option<Arc<ServiceOptions>>,
+    until: Option<Instant>,
+    /// It asked to be left alone until then.
+    held: Option<Instant>,
+}
+
+/// One server of a service.
+#[derive(Debug)]
+pub struct Endpoint {
+    url: ServiceUrl,
+    pool: Arc<Pool>,
+    breaker: Mutex<Breaker>,
+    known: Mutex<Known>,
+    /// Held while OPTIONS is asked, so that it is asked once.
+    asking: tokio::sync::Mutex<()>,
+    open: AtomicU32,
+}
+
+/// A server as it stands.
+#[derive(Clone, Debug)]
+pub struct EndpointState {
+    /// Its address.
+    pub server: Arc<str>,
+    /// Transactions under way.
+    pub open: u32,
+    /// Its connections.
+    pub connections: PoolUsage,
+    /// Whether it works.
+    pub breaker: BreakerState,
+    /// What it told of itself, if it was asked.
+    pub options: Option<Arc<ServiceOptions>>,
+}
+
+impl Endpoint {
+    /// The server of `settings` at `url`. Nothing is connected.
+    pub fn new(url: ServiceUrl, settings: &IcapService) -> Arc<Self> {
+        Arc::new(Self {
+            url,
+            pool: Pool::new(settings.max_connections),
+            breaker: Mutex::new(Breaker::new(Instant::now().into_std())),
+            known: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+            open: AtomicU32::new(0),
+        })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &ServiceUrl {
+        &self.url
+    }
+
+    /// Its connections.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Transactions under way.
+    pub fn open(&self) -> u32 {
+        self.open.load(Relaxed)
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> EndpointState {
+        EndpointState {
+            server: self.url.text().clone(),
+            open: self.open(),
+            connections: self.pool.usage(),
+            breaker: self.breaker().state(),
+            options: self.known().options.clone(),
+        }
+    }
+
+    /// Whether it would be asked now.
+    pub fn is_available(&self, now: Instant) -> bool {
+        self.known().held.is_none_or(|held| held <= now) && self.breaker().would_admit(now.into_std())
+    }
+
+    /// A connection: an idle one where that will do, else a new one.
+    ///
+    /// # Errors
+    /// [`ErrorKind`] of the queue or the dial.
+    pub async fn connect(&self, wanted: Wanted, timeouts: &IcapTimeouts) -> Result<(Link, Freshness), ErrorKind> {
+        match self.pool.take(wanted, timeouts.queue).await? {
+            Taken::Idle(link) => Ok((link, Freshness::Reused)),
+            Taken::Seat(seat) => {
+                let stream = dial(self.url.authority(), timeouts.connect).await?;
+                Ok((Link::new(stream, seat), Freshness::New))
+            }
+        }
+    }
+
+    /// What the service is like, asked for when it is not known or too old. A server that refuses to tell is treated as
+    /// it was before, or as servers are.
+    ///
+    /// # Errors
+    /// [`ErrorKind`] when it cannot even be connected to.
+    pub async fn options(&self, timeouts: &IcapTimeouts) -> Result<Arc<ServiceOptions>, ErrorKind> {
+        if let Some(options) = self.fresh_options() {
+            return Ok(options);
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(options) = self.fresh_options() {
+            return Ok(options);
+        }
+        let asked = self.ask_options(timeouts).await?;
+        let mut known = self.known();
+        let options = match (asked, known.options.take()) {
+            (Some(told), _) => Arc::new(told),
+            (None, Some(before)) => before,
+            (None, None) => Arc::new(ServiceOptions::assumed()),
+        };
+        known.until = Some(Instant::now() + options.ttl);
+        known.options = Some(options.clone());
+        self.pool.told(options.max_connections);
+        Ok(options)
+    }
+
+    /// Asks again before the next transaction, whatever is known.
+    pub fn forget_options(&self) {
+        self.known().until = None;
+    }
+
+    fn fresh_options(&self) -> Option<Arc<ServiceOptions>> {
+        let known = self.known();
+        let fresh = known.until.is_some_and(|until| until > Instant::now());
+        known.options.clone().filter(|_| fresh)
+    }
+
+    /// `None` when the server will not tell.
+    async fn ask_options(&self, timeouts: &IcapTimeouts) -> Result<Option<ServiceOptions>, ErrorKind> {
+        let mut timeouts = *timeouts;
+        timeouts.first_reply = timeouts.first_reply.min(OPTIONS_REPLY);
+        let mut wanted = Wanted::Any;
+        loop {
+            let (link, freshness) = self.connect(wanted, &timeouts).await?;
+            let mut exchange = Exchange::new(link, Conversation::options(&self.url), NoBody, timeouts);
+            match exchange.turn().await {
+                Ok(Turn::Answer(answer)) if answer.verdict == Verdict::Options => {
+                    exchange.finish(&self.pool);
+                    return Ok(Some(ServiceOptions::told(&answer.head)));
+                }
+                Err(ErrorKind::Closed) if freshness == Freshness::Reused => wanted = Wanted::New,
+                Ok(_) => {
+                    exchange.finish(&self.pool);
+                    return Ok(None);
+                }
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    fn settle(&self, outcome: Result<(), ErrorKind>, spread: u8) {
+        let now = Instant::now();
+        let Err(kind) = outcome else {
+            self.pool.succeeded();
+            return self.breaker().succeeded(now.into_std());
+        };
+        match kind.blame() {
+            Blame::None => self.breaker().abandoned(now.into_std()),
+            Blame::Server => self.breaker().failed(now.into_std(), spread),
+            Blame::Configuration => self.breaker().misconfigured(now.into_std(), spread),
+            Blame::Load => {
+                self.breaker().abandoned(now.into_std());
+                if let ErrorKind::Overloaded { retry_after, .. } = kind {
+                    self.pool.overloaded();
+                    self.known().held = retry_after.map(|pause| now + pause);
+                }
+            }
+        }
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

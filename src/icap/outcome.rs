@@ -1,0 +1,215 @@
+//! What a service made of a message.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use super::adapted::AdaptedHead;
+use super::body::BodySource;
+use super::endpoint::{Freshness, Transaction};
+use super::error::{ErrorKind, Fault, IcapError};
+use super::exchange::{Exchange, Turn};
+use super::findings::Findings;
+
+/// Bytes of the original that are read at a time.
+const SLICE: usize = 16 * 1024;
+
+/// What is known of a transaction besides its outcome.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The server that answered.
+    pub server: Arc<str>,
+    /// Its ICAP status.
+    pub status: u16,
+    /// Its service tag.
+    pub istag: Option<String>,
+    /// What it says it found.
+    pub findings: Findings,
+    /// Bytes of the body that it was given before it answered.
+    pub body_given: u64,
+    /// How the connection came about.
+    pub connection: Freshness,
+}
+
+/// What a service made of a message.
+#[derive(Debug)]
+pub enum Outcome<B> {
+    /// The message is to stay as it is. That it is clean is what most services mean by it, not what all of them know.
+    Unchanged {
+        /// The rest that is known.
+        report: Report,
+        /// The body that was judged.
+        body: B,
+    },
+    /// Another message is to take its place: the cleaned one, or a page that says why there is none.
+    Replaced {
+        /// The rest that is known.
+        report: Report,
+        /// Its head.
+        head: AdaptedHead,
+        /// Its body.
+        body: AdaptedBody<B>,
+    },
+}
+
+/// What an outcome means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It stays as it is.
+    Unchanged,
+    /// It is replaced by something that is as good.
+    Modified,
+    /// It was found bad.
+    Blocked,
+}
+
+impl<B> Outcome<B> {
+    /// The rest that is known.
+    pub fn report(&self) -> &Report {
+        match self {
+            Outcome::Unchanged { report, .. } | Outcome::Replaced { report, .. } => report,
+        }
+    }
+
+    /// What it means for a message whose own status is `original`; `None` for a request. What the service says it found
+    /// comes first, then whether it answers with a page instead.
+    pub fn judgement(&self, original: Option<u16>) -> Judgement {
+        let (report, head) = match self {
+            Outcome::Unchanged { report, .. } => (report, None),
+            Outcome::Replaced { report, head, .. } => (report, Some(head)),
+        };
+        if report.findings.is_bad() {
+            return Judgement::Blocked;
+        }
+        match (head.map(AdaptedHead::status), original) {
+            (None, _) => Judgement::Unchanged,
+            // A request that is answered does not go on.
+            (Some(Some(_)), None) => Judgement::Blocked,
+            (Some(Some(status @ 300..)), Some(original)) if status != original => Judgement::Blocked,
+            _ => Judgement::Modified,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Coming<B> {
+    Adapted(Box<Exchange<B>>),
+    Original { body: B, at: u64, received: u64 },
+    Over(B),
+    Failed,
+}
+
+/// The body of the message that takes the place of another. It holds a connection of the service until its end, so it is
+/// to be read at once; dropped before that, the connection is reset.
+#[derive(Debug)]
+pub struct AdaptedBody<B> {
+    coming: Coming<B>,
+    declared: Option<u64>,
+    service: Arc<str>,
+    transaction: Transaction,
+}
+
+impl<B: BodySource> AdaptedBody<B> {
+    pub(super) fn new(
+        exchange: Exchange<B>,
+        declared: Option<u64>,
+        service: Arc<str>,
+        transaction: Transaction,
+    ) -> Self {
+        Self { coming: Coming::Adapted(Box::new(exchange)), declared, service, transaction }
+    }
+
+    /// The next bytes, never none; `None` at the end, which comes only if the body is as long as its head says.
+    ///
+    /// # Errors
+    /// [`IcapError`]: the body is not whole, and whoever was given its beginning must see that it is cut.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, IcapError> {
+        loop {
+            match std::mem::replace(&mut self.coming, Coming::Failed) {
+                Coming::Adapted(mut exchange) => match exchange.turn().await {
+                    Ok(Turn::Data(bytes)) => {
+                        self.coming = Coming::Adapted(exchange);
+                        return Ok(Some(bytes));
+                    }
+                    Ok(Turn::Answer(_)) => self.coming = Coming::Adapted(exchange),
+                    Ok(Turn::End { original_from }) => self.end(*exchange, original_from).await?,
+                    Err(kind) => return Err(self.fail(kind)),
+                },
+                Coming::Original { mut body, at, received } => {
+                    let bytes = read_slice(&mut body, at, SLICE).await.map_err(|kind| self.fail(kind))?;
+                    let (at, received) = (at + bytes.len() as u64, received + bytes.len() as u64);
+                    let wrong = |declared: u64| received > declared || (bytes.is_empty() && received < declared);
+                    if self.declared.is_some_and(wrong) {
+                        return Err(self.fail(ErrorKind::Protocol(Fault::AdaptedLength)));
+                    }
+                    if bytes.is_empty() {
+                        self.coming = Coming::Over(body);
+                    } else {
+                        self.coming = Coming::Original { body, at, received };
+                        return Ok(Some(bytes));
+                    }
+                }
+                Coming::Over(body) => {
+                    self.coming = Coming::Over(body);
+                    return Ok(None);
+                }
+                Coming::Failed => return Err(self.error(ErrorKind::Closed)),
+            }
+        }
+    }
+
+    /// All of it, at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`IcapError`]; [`Fault::AdaptedTooLarge`] when there is more.
+    pub async fn collect(&mut self, most: usize) -> Result<Vec<u8>, IcapError> {
+        let mut all = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            if all.len() + bytes.len() > most {
+                return Err(self.fail(ErrorKind::Protocol(Fault::AdaptedTooLarge)));
+            }
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all)
+    }
+
+    async fn end(&mut self, exchange: Exchange<B>, original_from: Option<u64>) -> Result<(), IcapError> {
+        let received = exchange.received();
+        let mut body = exchange.finish(self.transaction.endpoint().pool());
+        self.coming = match original_from {
+            None => Coming::Over(body),
+            Some(at) => {
+                // The byte before is there, or the place is outside.
+                let inside = match at.checked_sub(1) {
+                    None => true,
+                    Some(before) => {
+                        let read = read_slice(&mut body, before, 1).await;
+                        !read.map_err(|kind| self.fail(kind))?.is_empty()
+                    }
+                };
+                if !inside {
+                    return Err(self.fail(ErrorKind::Protocol(Fault::Partial)));
+                }
+                Coming::Original { body, at, received }
+            }
+        };
+        Ok(())
+    }
+
+    fn fail(&mut self, kind: ErrorKind) -> IcapError {
+        self.coming = Coming::Failed;
+        self.transaction.settle(Err(kind));
+        self.error(kind)
+    }
+
+    fn error(&self, kind: ErrorKind) -> IcapError {
+        let server = self.transaction.endpoint().url().text().clone();
+        IcapError { kind, service: self.service.clone(), server: Some(server) }
+    }
+}
+
+async fn read_slice(body: &mut impl BodySource, at: u64, most: usize) -> Result<Vec<u8>, ErrorKind> {
+    let mut bytes = vec![0; most];
+    let count = poll_fn(|cx| body.poll_read_at(cx, at, &mut bytes)).await.map_err(|_| ErrorKind::BodyFailed)?;
+    bytes.truncate(count);
+    Ok(bytes)
+}

@@ -1,0 +1,11 @@
+//! Bodies on their way: what is looked for in them, how they are decoded, what kind of file they are.
+//!
+//! Nothing here waits, reads a clock or owns a socket. A caller pushes what has come, in slices of a size that
+//! [`scan::Scanner::slice`] names, and is told at once.
+
+pub mod body;
+pub mod decode;
+pub mod magic;
+pub mod rules;
+pub mod scan;
+pub mod settings;
