@@ -8,6 +8,7 @@ mod framing;
 mod guard;
 mod half_close;
 mod house;
+mod icap;
 mod keep_alive;
 mod load;
 mod observe;
