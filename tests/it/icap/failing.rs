@@ -164,6 +164,7 @@ fn it_is_configured_wrongly() {
         assert_eq!(kind(scan(&client, b"hello").await), ErrorKind::Configuration(404));
         assert_eq!(kind(scan(&client, b"hello").await), ErrorKind::Unavailable);
     });
+    assert_eq!(client.servers()[0].trouble, Some(ErrorKind::Configuration(404)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::server::{GO_ON, PREVIEW, UNCHANGED, chunks, replace, replace_by, whole};
 use super::*;
 use tether::icap::body::NoBody;
+use tether::icap::outcome::Sameness;
 use tether::icap::settings::PartialContent;
 
 fn echoing() -> Scripted {
@@ -23,6 +24,30 @@ fn bodies_of_every_size_come_back_as_they_went() {
         }
     });
     assert_eq!(server.seen().len(), 1, "one connection for all of them");
+}
+
+#[test]
+fn what_comes_back_is_told_from_what_was_sent() {
+    for (answer, sameness) in [
+        (&b"hello"[..], Sameness::Same),
+        (b"hell", Sameness::Different),
+        (b"hello!", Sameness::Different),
+        (b"HELLO", Sameness::Different),
+        (b"", Sameness::Different),
+    ] {
+        let server = serve(PREVIEW, move |visit, ask| {
+            whole(visit, ask);
+            visit.send(replace_by(answer));
+        });
+        let client = client(&server);
+        let message = Message::file("a", 5).expect("a message");
+        run(async {
+            let outcome = client.adapt(&message, InMemory(b"hello")).await.expect("an answer");
+            let Outcome::Replaced { mut body, .. } = outcome else { panic!("not replaced") };
+            assert_eq!(body.collect(100).await.as_deref(), Ok(answer));
+            assert_eq!(body.sameness(), sameness, "{answer:?}");
+        });
+    }
 }
 
 #[test]
