@@ -3,7 +3,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`settings`], [`url`] | what is set for a service |
-//! | [`message`], [`body`] | what is sent to be judged |
+//! | [`message`], [`body`], [`opening`] | what is sent to be judged, and how |
 //! | [`conversation`] | one request and its answer, without io and without a clock |
 //! | [`options`], [`findings`], [`adapted`] | what answers mean |
 //! | [`breaker`], [`pool`], [`endpoint`] | one server: whether it works, its connections, what it told of itself |
@@ -25,6 +25,7 @@ pub mod exchange;
 pub mod findings;
 pub mod head;
 pub mod message;
+pub mod opening;
 pub mod options;
 pub mod outcome;
 pub mod pool;

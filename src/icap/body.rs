@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::conversation::{Preview, PreviewEnd};
+use super::opening::{Preview, PreviewEnd};
 
 /// What is known of the length of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -216,16 +216,15 @@ mod tests {
     fn what_is_long_ago_does_not_count() {
         let now = Instant::now();
         let mut breaker = Breaker::new(now);
-        for second in 0..40 {
+        let round = |breaker: &mut Breaker, second| {
+            breaker.failed(now + seconds(second), MIDDLE);
             breaker.failed(now + seconds(second), MIDDLE);
             breaker.succeeded(now + seconds(second));
-        }
-        assert_eq!(breaker.state(), BreakerState::Open, "two a second are twenty in ten seconds");
+        };
+        (0..9).for_each(|second| round(&mut breaker, second));
+        assert_eq!(breaker.state(), BreakerState::Open, "three a second are more than twenty in ten seconds");
         let mut breaker = Breaker::new(now);
-        for second in 0..40 {
-            breaker.failed(now + seconds(second * 2), MIDDLE);
-            breaker.succeeded(now + seconds(second * 2));
-        }
+        (0..40).for_each(|count| round(&mut breaker, count * 2));
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 

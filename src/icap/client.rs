@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::body::{BodyLength, BodySource, gather};
-use super::conversation::{Answer, BodyPresence, Conversation, Opening, Preview, PreviewEnd, Verdict};
+use super::conversation::{Answer, Conversation, Verdict};
 use super::endpoint::{EndpointState, Endpoints, Freshness, Transaction};
 use super::error::{ErrorKind, IcapError};
 use super::exchange::{Exchange, Heard, Turn};
 use super::findings::Findings;
 use super::message::Message;
+use super::opening::{BodyPresence, Opening, Preview, PreviewEnd};
 use super::options::{ServiceOptions, Transfer};
 use super::outcome::{AdaptedBody, Outcome, Report};
 use super::pool::Wanted;

@@ -4,11 +4,13 @@
 //! courtesy. Whoever drives this writes [`Conversation::pending`], reads while [`Conversation::advance`] waits, and gives
 //! the body when it is wanted; none of the three may hold up the others.
 
+mod answer;
 mod sending;
 
 use std::ops::Range;
 use std::time::Duration;
 
+pub use self::answer::{Answer, Event, Verdict};
 use self::sending::Sender;
 use super::adapted::AdaptedHead;
 use super::chunks::{Decoder, Piece};
@@ -16,9 +18,9 @@ use super::encapsulated::{Encapsulated, InnerBody, InnerHead};
 use super::error::{ErrorKind, Fault};
 use super::head::{HeadEnd, IcapHead};
 use super::message::Message;
-pub use super::request::BodyPresence;
+use super::opening::Opening;
 use super::request::{write_message, write_options};
-use super::settings::{AllowUnchanged, Credentials, IcapMethod, PartialContent};
+use super::settings::{AllowUnchanged, IcapMethod, PartialContent};
 use super::url::ServiceUrl;
 use crate::http::framing::decimal;
 
@@ -28,81 +30,6 @@ const MOST_CONTINUES: u8 = 3;
 const ADAPTED_MAX: u64 = 64 * 1024 * 1024;
 /// Longest wait that a server may ask for.
 const LONGEST_RETRY: u64 = 60;
-
-/// The part of a body that is held when a request begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Preview {
-    /// Its bytes; as many are announced, never more.
-    pub bytes: Vec<u8>,
-    /// Whether that is all.
-    pub end: PreviewEnd,
-}
-
-/// Whether a preview is the whole body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PreviewEnd {
-    /// It is.
-    Whole,
-    /// More follows, or may.
-    Begun,
-}
-
-/// How a message is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opening {
-    /// Whether it has a body.
-    pub body: BodyPresence,
-    /// What goes first, then a wait; `None` to send everything at once. A message without a body has an empty one.
-    pub preview: Option<Preview>,
-    /// Where 204 is allowed.
-    pub allow_unchanged: AllowUnchanged,
-    /// Whether 206 is.
-    pub partial: PartialContent,
-    /// Whether the service sees credentials.
-    pub credentials: Credentials,
-    /// The length of the body, where it is known.
-    pub length: Option<u64>,
-}
-
-/// What an answer comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The message is to stay as it is.
-    Unchanged,
-    /// This message is to take its place; the body follows.
-    Adapted(AdaptedHead),
-    /// As adapted, and after its body that of the original may go on.
-    Partial(AdaptedHead),
-    /// To OPTIONS: what the head says.
-    Options,
-    /// The server did not do what it was asked to.
-    Refused(ErrorKind),
-}
-
-/// The final answer of a server, without the body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Its own head.
-    pub head: IcapHead,
-    /// What it comes to.
-    pub verdict: Verdict,
-}
-
-/// What comes next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// More input is needed.
-    Wait,
-    /// The answer. Comes once, before data and end.
-    Answer(Box<Answer>),
-    /// Bytes of the adapted body, never none.
-    Data(&'a [u8]),
-    /// The answer is over; of the original body, what begins at this byte is to follow.
-    End {
-        /// From where.
-        original_from: Option<u64>,
-    },
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {

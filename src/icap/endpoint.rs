@@ -39,6 +39,8 @@ struct Known {
     until: Option<Instant>,
     /// It asked to be left alone until then.
     held: Option<Instant>,
+    /// What went wrong last, since something went right.
+    trouble: Option<ErrorKind>,
 }
 
 /// One server of a service.
@@ -66,6 +68,8 @@ pub struct EndpointState {
     pub breaker: BreakerState,
     /// What it told of itself, if it was asked.
     pub options: Option<Arc<ServiceOptions>>,
+    /// What went wrong last, if nothing went right since.
+    pub trouble: Option<ErrorKind>,
 }
 
 impl Endpoint {
@@ -98,18 +102,24 @@ impl Endpoint {
 
     /// How it stands.
     pub fn state(&self) -> EndpointState {
+        let (options, trouble) = {
+            let known = self.known();
+            (known.options.clone(), known.trouble)
+        };
         EndpointState {
             server: self.url.text().clone(),
             open: self.open(),
             connections: self.pool.usage(),
             breaker: self.breaker().state(),
-            options: self.known().options.clone(),
+            options,
+            trouble,
         }
     }
 
     /// Whether it would be asked now.
     pub fn is_available(&self, now: Instant) -> bool {
-        self.known().held.is_none_or(|held| held <= now) && self.breaker().would_admit(now.into_std())
+        let held = self.known().held;
+        held.is_none_or(|held| held <= now) && self.breaker().would_admit(now.into_std())
     }
 
     /// A connection: an idle one where that will do, else a new one.
@@ -138,6 +148,10 @@ impl Endpoint {
         let _asking = self.asking.lock().await;
         if let Some(options) = self.fresh_options() {
             return Ok(options);
+        }
+        // Whoever waited behind others that failed does not try in vain as well.
+        if self.breaker().state() == BreakerState::Open {
+            return Err(self.known().trouble.unwrap_or(ErrorKind::Unavailable));
         }
         let asked = self.ask_options(timeouts).await?;
         let mut known = self.known();
@@ -188,6 +202,7 @@ impl Endpoint {
 
     fn settle(&self, outcome: Result<(), ErrorKind>, spread: u8) {
         let now = Instant::now();
+        self.known().trouble = outcome.err();
         let Err(kind) = outcome else {
             self.pool.succeeded();
             return self.breaker().succeeded(now.into_std());

@@ -131,7 +131,7 @@ impl ErrorKind {
             401 | 403..=405 | 407 | 418 | 501 | 505 | 539 | 551 | 558 => ErrorKind::Configuration(status),
             408 => ErrorKind::WeWereSlow,
             503 | 506 => ErrorKind::Overloaded { status, retry_after },
-            400..=599 => ErrorKind::Failed(status),
+            _ if matches!(status, 400..=599) => ErrorKind::Failed(status),
             _ => ErrorKind::Protocol(Fault::Status),
         }
     }

@@ -113,6 +113,27 @@ impl<B: BodySource> Exchange<B> {
         self.talk.received()
     }
 
+    /// What stands at `at` of the original body, `expected` or something else. Does not wait: what has not come yet is
+    /// something else.
+    pub async fn is_original(&mut self, at: u64, expected: &[u8]) -> bool {
+        let mut compared = 0;
+        while compared < expected.len() {
+            let rest = &expected[compared..];
+            let most = rest.len().min(self.buffer.len());
+            let (body, buffer) = (&mut self.body, &mut self.buffer[..most]);
+            let read = poll_fn(|cx| match body.poll_read_at(cx, at + compared as u64, buffer) {
+                Poll::Ready(read) => Poll::Ready(read.unwrap_or(0)),
+                Poll::Pending => Poll::Ready(0),
+            });
+            let count = read.await;
+            if count == 0 || self.buffer[..count] != rest[..count] {
+                return false;
+            }
+            compared += count;
+        }
+        true
+    }
+
     /// Gives the body back; the connection is reset.
     pub fn into_body(self) -> B {
         self.body

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::adapted::AdaptedHead;
 use super::body::BodySource;
@@ -104,8 +105,24 @@ enum Coming<B> {
 pub struct AdaptedBody<B> {
     coming: Coming<B>,
     declared: Option<u64>,
+    /// Bytes that came and are those of the original.
+    same: Sameness,
     service: Arc<str>,
     transaction: Transaction,
+}
+
+/// Whether a body that came back is the one that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sameness {
+    /// Not known before its end; what came so far is the same.
+    SoFar {
+        /// Bytes that came.
+        bytes: u64,
+    },
+    /// It is the same, from the first to the last byte.
+    Same,
+    /// It is not.
+    Different,
 }
 
 impl<B: BodySource> AdaptedBody<B> {
@@ -115,7 +132,13 @@ impl<B: BodySource> AdaptedBody<B> {
         service: Arc<str>,
         transaction: Transaction,
     ) -> Self {
-        Self { coming: Coming::Adapted(Box::new(exchange)), declared, service, transaction }
+        Self {
+            coming: Coming::Adapted(Box::new(exchange)),
+            declared,
+            same: Sameness::SoFar { bytes: 0 },
+            service,
+            transaction,
+        }
     }
 
     /// The next bytes, never none; `None` at the end, which comes only if the body is as long as its head says.
@@ -127,6 +150,7 @@ impl<B: BodySource> AdaptedBody<B> {
             match std::mem::replace(&mut self.coming, Coming::Failed) {
                 Coming::Adapted(mut exchange) => match exchange.turn().await {
                     Ok(Turn::Data(bytes)) => {
+                        self.compare(&mut exchange, &bytes).await;
                         self.coming = Coming::Adapted(exchange);
                         return Ok(Some(bytes));
                     }
@@ -157,6 +181,21 @@ impl<B: BodySource> AdaptedBody<B> {
         }
     }
 
+    /// Whether it is the body that was sent: services send everything back where they may not say "unchanged", or do not
+    /// care to.
+    pub fn sameness(&self) -> Sameness {
+        self.same
+    }
+
+    async fn compare(&mut self, exchange: &mut Exchange<B>, bytes: &[u8]) {
+        if let Sameness::SoFar { bytes: at } = self.same {
+            self.same = match exchange.is_original(at, bytes).await {
+                true => Sameness::SoFar { bytes: at + bytes.len() as u64 },
+                false => Sameness::Different,
+            };
+        }
+    }
+
     /// All of it, at most `most` bytes.
     ///
     /// # Errors
@@ -175,6 +214,8 @@ impl<B: BodySource> AdaptedBody<B> {
     async fn end(&mut self, exchange: Exchange<B>, original_from: Option<u64>) -> Result<(), IcapError> {
         let received = exchange.received();
         let mut body = exchange.finish(self.transaction.endpoint().pool());
+        let same = matches!(self.same, Sameness::SoFar { .. }) && original_from.is_none();
+        self.same = if same && ends_at(&mut body, received).await { Sameness::Same } else { Sameness::Different };
         self.coming = match original_from {
             None => Coming::Over(body),
             Some(at) => {
@@ -205,6 +246,15 @@ impl<B: BodySource> AdaptedBody<B> {
         let server = self.transaction.endpoint().url().text().clone();
         IcapError { kind, service: self.service.clone(), server: Some(server) }
     }
+}
+
+/// Whether the original ends after this many bytes; where that cannot be told yet, it does not.
+async fn ends_at(body: &mut impl BodySource, length: u64) -> bool {
+    if let Some(known) = body.length().known() {
+        return known == length;
+    }
+    let ended = poll_fn(|cx| Poll::Ready(body.poll_read_at(cx, length, &mut [0])));
+    matches!(ended.await, Poll::Ready(Ok(0)))
 }
 
 async fn read_slice(body: &mut impl BodySource, at: u64, most: usize) -> Result<Vec<u8>, ErrorKind> {

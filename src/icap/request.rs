@@ -1,8 +1,8 @@
 //! A request to a service as it is written.
 
-use super::conversation::{Opening, Preview, PreviewEnd};
 use super::message::Message;
-use super::settings::{AllowUnchanged, Credentials, IcapMethod, PartialContent};
+use super::opening::{BodyPresence, Opening, Preview, PreviewEnd};
+use super::settings::{AllowUnchanged, IcapMethod, PartialContent};
 use super::url::ServiceUrl;
 use crate::http::chunked::write_chunk;
 
@@ -28,15 +28,6 @@ pub(super) fn write_message(url: &ServiceUrl, message: &Message, opening: &Openi
     if let (Some(preview), BodyPresence::Present) = (&opening.preview, opening.body) {
         write_preview(preview, out);
     }
-}
-
-/// Whether a message has a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyPresence {
-    /// It has none.
-    Absent,
-    /// It has one, which may turn out empty.
-    Present,
 }
 
 fn write_start(method: &str, url: &ServiceUrl, out: &mut Vec<u8>) {
@@ -76,17 +67,4 @@ fn write_preview(preview: &Preview, out: &mut Vec<u8>) {
         PreviewEnd::Whole => b"0; ieof\r\n\r\n",
         PreviewEnd::Begun => b"0\r\n\r\n",
     });
-}
-
-impl Default for Opening {
-    fn default() -> Self {
-        Self {
-            body: BodyPresence::Present,
-            preview: None,
-            allow_unchanged: AllowUnchanged::default(),
-            partial: PartialContent::default(),
-            credentials: Credentials::default(),
-            length: None,
-        }
-    }
 }

@@ -9,6 +9,7 @@ mod framing;
 mod guard;
 mod half_close;
 mod house;
+mod icap;
 mod keep_alive;
 mod limits;
 mod load;

@@ -1,7 +1,7 @@
 //! The request half of a conversation: what is still to be written, and when the body is wanted.
 
 use super::super::error::ErrorKind;
-use super::{BodyPresence, Opening, PreviewEnd};
+use super::super::opening::{BodyPresence, Opening, PreviewEnd};
 use crate::http::chunked::write_chunk;
 
 /// Bytes that may wait to be written before more of the body is wanted.
@@ -127,7 +127,6 @@ impl Sender {
         match self.state {
             State::AwaitsContinue => self.state = State::Complete,
             State::Body => self.stop(),
-            // A short rest keeps the connection clean; the driver does not wait for it.
             State::Complete | State::Stopped => {}
         }
     }

@@ -80,6 +80,21 @@ const PURE: &[&str] = &[
     "src/policy/",
     "src/flow/floor.rs",
     "src/flow/settings.rs",
+    "src/icap/adapted.rs",
+    "src/icap/breaker.rs",
+    "src/icap/chunks.rs",
+    "src/icap/conversation.rs",
+    "src/icap/conversation/",
+    "src/icap/encapsulated.rs",
+    "src/icap/error.rs",
+    "src/icap/findings.rs",
+    "src/icap/head.rs",
+    "src/icap/message.rs",
+    "src/icap/opening.rs",
+    "src/icap/options.rs",
+    "src/icap/request.rs",
+    "src/icap/settings.rs",
+    "src/icap/url.rs",
 ];
 
 /// What no pure file mentions.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
 use super::proxy::SOON;
@@ -253,6 +254,16 @@ impl Visit {
     /// Ends the connection by RST, once the script is over.
     pub fn reset(&mut self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger");
+        self.ended = true;
+    }
+
+    /// Waits until the other side has ended the connection, without reading what it has sent.
+    pub fn wait_for_their_end(&mut self) {
+        let ended = PollFlags::RDHUP | PollFlags::ERR | PollFlags::HUP;
+        let mut watched = [PollFd::new(&self.stream, PollFlags::RDHUP)];
+        let limit = Timespec::try_from(SOON).expect("a limit");
+        while poll(&mut watched, Some(&limit)) == Err(rustix::io::Errno::INTR) {}
+        assert!(watched[0].revents().intersects(ended), "the other side never ended it");
         self.ended = true;
     }
 
