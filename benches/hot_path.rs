@@ -1,4 +1,8 @@
-//! What one request costs before any system call: head parse, forward decision, limits, response head, body framing.
+//! What one request costs before any system call: head parse, forward decision, limits, response head, body framing;
+//! and what scanning a body costs.
+
+#[path = "hot_path/scan.rs"]
+mod scan;
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -156,5 +160,5 @@ fn limits(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, heads, decisions, limits, bodies);
+criterion_group!(benches, heads, decisions, limits, bodies, scan::scans);
 criterion_main!(benches);

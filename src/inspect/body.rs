@@ -194,3 +194,6 @@ impl Beginning {
         self.known
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,3 +145,98 @@ fn zip(kind: FileKind, head: &[u8], complete: bool) -> Sight {
     }
     Sight::Kind(kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(head: &[u8]) -> Option<(Class, &'static str)> {
+        match look(head, Rest::None) {
+            Sight::Kind(kind) => Some((kind.class, kind.name)),
+            Sight::Unknown => None,
+            Sight::NotYet => panic!("nothing more comes"),
+        }
+    }
+
+    fn zip(name: &[u8], content: &[u8]) -> Vec<u8> {
+        let mut head = b"PK\x03\x04".to_vec();
+        head.resize(26, 0);
+        head.extend(u16::try_from(name.len()).expect("short").to_le_bytes());
+        head.extend([0, 0]);
+        [&head, name, content].concat()
+    }
+
+    #[test]
+    fn kinds_are_known_by_their_first_bytes() {
+        let tar = [&[b'a'; 257][..], b"ustar\x0000"].concat();
+        for (head, kind) in [
+            (&b"MZ\x90\0"[..], Some((Class::Executable, "mz"))),
+            (b"\x7fELF\x02", Some((Class::Executable, "elf"))),
+            (b"#!/bin/sh\n", Some((Class::Script, "shebang"))),
+            (b"@Echo OFF\r\n", Some((Class::Script, "batch"))),
+            (b"%PDF-1.7", Some((Class::Document, "pdf"))),
+            (b"%PNG", None),
+            (b"\x1f\x8b\x08", Some((Class::Archive, "gzip"))),
+            (b"!<arch>\ndebian-binary", Some((Class::Executable, "deb"))),
+            (b"!<arch>\nlib.o/", Some((Class::Archive, "ar"))),
+            (&tar, Some((Class::Archive, "tar"))),
+            (b"0000ftypisom", Some((Class::Media, "mp4"))),
+            (b"<!doctype html>", None),
+            (b"data: {}\n\n", None),
+            (b"", None),
+            (b"M", None),
+        ] {
+            assert_eq!(name(head), kind, "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_zip_file_is_an_archive_or_a_document() {
+        let document = zip(b"mimetype", b"application/vnd.oasis.opendocument.text");
+        let long_name = zip(&[b'n'; 4000], b"");
+        for (head, kind) in [
+            (zip(b"setup.exe", b""), (Class::Archive, "zip")),
+            (zip(b"[Content_Types].xml", b"PK"), (Class::Document, "office")),
+            (zip(b"word/document.xml", b"PK"), (Class::Document, "office")),
+            (document, (Class::Document, "opendocument")),
+            (zip(b"mimetype", b"application/epub+zip"), (Class::Archive, "zip")),
+            (long_name[..LOOKED_AT].to_vec(), (Class::Archive, "zip")),
+            (b"PK\x03\x04".to_vec(), (Class::Archive, "zip")),
+        ] {
+            assert_eq!(name(&head), Some(kind), "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_beginning_holds_for_the_whole() {
+        let office = zip(b"[Content_Types].xml", &[0; 600]);
+        let tar = [&[b'a'; 257][..], b"ustar\x0000", &[0; 500]].concat();
+        let text = b"@echo of course this is nothing but text ".repeat(20);
+        for head in [&office[..], &tar, &text, b"%PDF-1.7 and more", b"!<arch>\ndebian-binary", b"\xca\xfe\xba\xbe\0\0"]
+        {
+            let whole = look(head, Rest::None);
+            for end in 0..head.len() {
+                let sight = look(&head[..end], Rest::MayFollow);
+                assert!(sight == Sight::NotYet || sight == whole, "{end} of {}", head.escape_ascii());
+            }
+        }
+        assert_eq!(look(&text[..LOOKED_AT], Rest::MayFollow), Sight::Unknown);
+    }
+
+    #[test]
+    fn classes_are_written_as_they_are_read() {
+        for class in Class::ALL {
+            assert_eq!(Class::parse(class.label()), Ok(class));
+        }
+        assert_eq!(Class::parse("exe"), Err(SettingError::NotClass));
+    }
+
+    #[test]
+    fn marks_that_begin_alike_stand_in_order_of_length() {
+        for (place, mark) in TABLE.iter().enumerate() {
+            let hidden =
+                TABLE[..place].iter().any(|before| before.at == mark.at && mark.bytes.starts_with(before.bytes));
+            assert!(!hidden, "{} is never reached", mark.kind.name);
+        }
+    }
+}

@@ -127,3 +127,6 @@ fn earlier(one: Option<Hit>, other: Option<Hit>) -> Option<Hit> {
 
 /// Memory of a stream with expressions too large for tables, in bytes, beside its few words.
 pub const TAIL_MEMORY: usize = OVERLAP + 1;
+
+#[cfg(test)]
+mod tests;
