@@ -133,7 +133,7 @@ impl BuiltIn {
 
     fn blocked(&self, rule: usize, how: String) -> Verdict {
         let name = self.scanner.rules().list().get(rule).map_or_else(|| Arc::from(""), |rule| rule.name.clone());
-        Verdict::Blocked { what: format!("rule `{name}`"), how, by: ScannerName::BuiltIn }
+        Verdict::Blocked { what: name.to_string(), how, by: ScannerName::BuiltIn }
     }
 }
 
