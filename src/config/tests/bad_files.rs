@@ -84,8 +84,8 @@ fn services_and_scanners() {
         (&with("preview = \"2MiB\"\n"), &[(3, 11, "a preview is a beginning", "1MiB")]),
         (&with("whole = \"0s\"\nconnect = \"5\"\n"), &[(3, 9, "a wait of zero", ""), (4, 11, "has no unit", "`5s`")]),
         (
-            &with("[inspect]\ndefault = [\"av\", \"ab\"]\n"),
-            &[(4, 18, "there is no scanner `ab`", "write `builtin`, or a section `[icap.ab]`")],
+            &with("[inspect]\ndefault = [\"av\", \"other\"]\n"),
+            &[(4, 18, "there is no scanner `other`", "write `builtin`, or a section `[icap.other]`")],
         ),
         (&with("[inspect]\ndefault = \"bultin\"\n"), &[(4, 11, "there is no scanner", "did you mean `builtin`?")]),
         (&with("[inspect]\ndefault = [\"av\", \"av\"]\n"), &[(4, 18, "`av` is listed twice", "once")]),
