@@ -1,6 +1,7 @@
 //! Whole commands: arguments in, text and exit status out.
 
 mod operations;
+mod scanning;
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -68,6 +69,11 @@ fn usage_errors_have_status_2_and_help_has_0() {
         &["limits", "set", "a", "--streams", "-1"],
         &["limits", "set", "a", "--mode", "off"],
         &["limits", "mode", "on"],
+        &["scan"],
+        &["scan", "--content-type", "a\nb", "f"],
+        &["scan", "--content-encoding", "rar", "f"],
+        &["scan", "--url", "ftp://a.example/", "f"],
+        &["scan", "--url", "http://u:p@a.example/", "f"],
     ] {
         assert_eq!(usage(words), Exit::Usage as i32, "{words:?}");
     }
@@ -103,7 +109,8 @@ fn check_says_what_would_be_served() {
     let ended = tether(&["check", "-c", &path], &[("TETHER_ADMIN", "127.0.0.1:4")]);
     let expected = format!(
         "{path}: ok\n1 worker; office on 127.0.0.1:3; admin on 127.0.0.1:4\n\
-         built-in rules: ok\n4 limits, 0 rates, 0 destination rules\n"
+         built-in rules: ok\n4 limits, 0 rates, 0 destination rules\n\
+         built-in rules: ok\n1 scan rule; `tether scan` asks builtin; traffic is not scanned yet\n"
     );
     assert_eq!((ended.exit, ended.out), (Exit::Done, expected));
 }
@@ -133,13 +140,13 @@ fn check_in_json() {
         { "file": path, "line": 1, "column": 1, "message": "unknown key `wrkers`", "help": "did you mean `workers`?" },
         { "file": "TETHER_LISTEN", "line": null, "column": null, "message": "`x` is not an address and a port",
           "help": "write an IP address and a port, such as `127.0.0.1:3128` or `[::1]:3128`" },
-    ] });
+    ], "notices": [] });
     assert_eq!((ended.exit, found), (Exit::BadConfig, expected));
 
     let (_directory, path) = file("");
     let ended = tether(&["check", "-c", &path, "--json"], &[]);
     let found: serde_json::Value = serde_json::from_str(&ended.out).expect("JSON");
-    assert_eq!((ended.exit, found), (Exit::Done, serde_json::json!({ "ok": true, "errors": [] })));
+    assert_eq!((ended.exit, found), (Exit::Done, serde_json::json!({ "ok": true, "errors": [], "notices": [] })));
 }
 
 #[test]
@@ -154,7 +161,11 @@ fn what_config_prints_is_a_configuration() {
     let loaded = config::load(Some(shown_path.as_ref()), &Overrides::default()).expect("good").settings;
     assert_eq!((loaded.workers, loaded.forward[0].bind.port()), (3, 7));
     assert!(shown.out.starts_with(&format!("# From {path}, and")), "{}", shown.out);
-    assert!(shown.out.contains("\n# Limits from built-in rules.\n"), "{}", shown.out);
+    assert!(
+        shown.out.contains("\n# Limits from built-in rules.\n# What is scanned for from built-in rules.\n"),
+        "{}",
+        shown.out
+    );
 }
 
 #[test]

@@ -95,24 +95,30 @@ impl BuiltIn {
                 break;
             }
             at += count as u64;
-            let mut rest = &buffer[..count];
-            loop {
-                let step = body.step(rest, &mut decoded);
-                rest = rest.get(step.used..).unwrap_or_default();
-                match step.finding.map(|finding| self.told(finding)) {
-                    Some(Ok(undecodable)) => doubt = Some(undecodable),
-                    Some(Err(found)) => return Ok(Err(found)),
-                    None => {}
-                }
-                if step.next == Wants::Input {
-                    break;
-                }
+            match self.feed(&mut body, &buffer[..count], &mut decoded) {
+                Ok(undecodable) => doubt = undecodable.or(doubt),
+                Err(found) => return Ok(Err(found)),
             }
         }
         match body.end().map(|finding| self.told(finding)) {
             Some(Ok(undecodable)) => Ok(Ok(Some(undecodable))),
             Some(Err(found)) => Ok(Err(found)),
             None => Ok(Ok(doubt)),
+        }
+    }
+
+    /// Has the scan take all of `rest`.
+    fn feed(&self, body: &mut BodyScan, mut rest: &[u8], decoded: &mut [u8]) -> Result<Doubt, Verdict> {
+        let mut doubt = None;
+        loop {
+            let step = body.step(rest, decoded);
+            rest = rest.get(step.used..).unwrap_or_default();
+            if let Some(finding) = step.finding {
+                doubt = Some(self.told(finding)?);
+            }
+            if step.next == Wants::Input {
+                return Ok(doubt);
+            }
         }
     }
 
@@ -133,7 +139,7 @@ impl BuiltIn {
 
     fn blocked(&self, rule: usize, how: String) -> Verdict {
         let name = self.scanner.rules().list().get(rule).map_or_else(|| Arc::from(""), |rule| rule.name.clone());
-        Verdict::Blocked { what: format!("rule `{name}`"), how, by: ScannerName::BuiltIn }
+        Verdict::Blocked { what: name.to_string(), how, by: ScannerName::BuiltIn }
     }
 }
 

@@ -55,6 +55,9 @@ impl Verdict {
     fn text(&self) -> String {
         match self {
             Verdict::Clean => "clean".to_owned(),
+            Verdict::Blocked { what, how, by: by @ ScannerName::BuiltIn } => {
+                format!("blocked: rule `{what}`, by {by} ({how})")
+            }
             Verdict::Blocked { what, how, by } => format!("blocked: {what}, by {by} ({how})"),
             Verdict::Cleaned { what, by } => format!("not clean: {what}, which {by} takes out"),
             Verdict::NotScanned { why, by: Some(by) } => format!("not scanned: {by}: {why}"),

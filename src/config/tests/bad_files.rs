@@ -17,7 +17,7 @@ fn unknown_keys_and_sections() {
         ("[admin]\nbnid = \"127.0.0.1:1\"\n", &[(2, 1, "unknown key `bnid` in `[admin]`", "`bind`?")]),
         ("[timeouts]\nclient-idle = \"1s\"\n", &[(2, 1, "in `[timeouts]`", "`client_idle`?")]),
         ("[log]\nworkers = 2\n", &[(2, 1, "`workers`", "belongs to the top of the file")]),
-        ("[log]\nconnect = \"5s\"\n", &[(2, 1, "`connect`", "belongs to `[timeouts]`")]),
+        ("[log]\nconnect = \"5s\"\n", &[(2, 1, "`connect`", "belongs to `[icap.av]` or `[timeouts]`")]),
         ("name = \"office\"\n", &[(1, 1, "`name`", "belongs to `[[forward]]`")]),
         ("[resolver]\nttl = \"5s\"\n", &[(2, 1, "`ttl`", "known here: `kind`, `hosts`")]),
         ("\"a`b\" = 1\n", &[(1, 1, "unknown key `a`b`", "known here")]),
@@ -52,6 +52,45 @@ fn wrong_types() {
             "[log]\naccess = 1\nformat = [\"json\"]\n[resolver]\nkind = { a = 1 }\nhosts = \"::1\"\n",
             &[(2, 10, "`access`", ""), (3, 10, "not an array", ""), (5, 8, "`kind`", ""), (6, 9, "`hosts`", "")],
         ),
+    ]);
+}
+
+#[test]
+fn services_and_scanners() {
+    let av = "[icap.av]\nurls = \"icap://a.example/\"\n";
+    let with = |lines: &str| format!("{av}{lines}");
+    table(&[
+        ("icap = 5\n", &[(1, 8, "`icap` must be a section", "default")]),
+        ("[icap.av]\n", &[(1, 1, "this ICAP service has no address", "urls = [")]),
+        ("[icap.av]\nurls = []\n", &[(2, 8, "has no address", "icap://127.0.0.1:1344/respmod")]),
+        ("[icap.x]\nurl = \"icap://a.example/\"\n", &[(2, 1, "unknown key `url` in `icap.x`", "`urls`?")]),
+        (
+            "[icap.x]\nurls = 5\n",
+            &[(2, 8, "a string or an array of strings", "urls = [\"icap://127.0.0.1:1344/respmod\"]")],
+        ),
+        ("[icap.builtin]\nurls = \"icap://a.example/\"\n", &[(1, 7, "`builtin` is the scanner", "another name")]),
+        ("[icap.\"a b\"]\nurls = \"icap://a.example/\"\n", &[(1, 7, "`a b` cannot be a name", "letters")]),
+        (
+            "[icap.av]\nurls = [\"http://a.example/\", \"icap://a.example/\", \"icaps://a.example/\"]\n",
+            &[
+                (2, 9, "`http://a.example/` is not the address", "icap://host:port/path"),
+                (2, 51, "icaps", "not supported yet"),
+            ],
+        ),
+        (&with("methods = [\"RESPMD\", \"x\"]\n"), &[(3, 12, "`RESPMD`", "`RESPMOD`?"), (3, 22, "`x`", "one of")]),
+        (&with("methods = []\n"), &[(3, 11, "asked nothing", "`RESPMOD`")]),
+        (&with("on_failure = \"pas\"\n"), &[(3, 14, "`pas`", "did you mean `pass`?")]),
+        (&with("max_connections = 0\n"), &[(3, 19, "so few or so many", "1 to 65536")]),
+        (&with("preview = \"2MiB\"\n"), &[(3, 11, "a preview is a beginning", "1MiB")]),
+        (&with("whole = \"0s\"\nconnect = \"5\"\n"), &[(3, 9, "a wait of zero", ""), (4, 11, "has no unit", "`5s`")]),
+        (
+            &with("[inspect]\ndefault = [\"av\", \"other\"]\n"),
+            &[(4, 18, "there is no scanner `other`", "write `builtin`, or a section `[icap.other]`")],
+        ),
+        (&with("[inspect]\ndefault = \"bultin\"\n"), &[(4, 11, "there is no scanner", "did you mean `builtin`?")]),
+        (&with("[inspect]\ndefault = [\"av\", \"av\"]\n"), &[(4, 18, "`av` is listed twice", "once")]),
+        // What could not be read may have been the service.
+        ("icap = 5\n[inspect]\ndefault = [\"av\"]\n", &[(1, 8, "`icap` must be a section", "")]),
     ]);
 }
 

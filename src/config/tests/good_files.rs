@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::good;
-use crate::config::settings::Settings;
+use crate::config::settings::{ScannerName, Settings};
 use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, Overrides, parse, render};
+use crate::icap::settings::{IcapMethod, IcapService, OnFailure};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::net::resolver::settings::ResolverKind;
 use crate::observe::access_log::{AccessFormat, AccessSink};
@@ -24,7 +25,8 @@ fn the_default_file_is_the_default() {
 fn the_default_file_shows_every_key() {
     let everything = render(&good(
         "[[forward]]\nbind = \"127.0.0.1:1\"\non_server_fin = \"close\"\nhalf_close = \"5s\"\nprofile = \"panos\"\n\
-         [limits]\nmemory = \"2GiB\"\n[policies]\ndir = \"/proc\"\n[resolver.hosts]\n\"intranet.example\" = \"10.1.2.3\"\n",
+         [limits]\nmemory = \"2GiB\"\n[policies]\ndir = \"/proc\"\n[resolver.hosts]\n\"intranet.example\" = \"10.1.2.3\"\n\
+         [icap.av]\nurls = \"icap://127.0.0.1:1344/respmod\"\n",
     ));
     let keys = everything.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
     let mut seen = 0;
@@ -36,7 +38,7 @@ fn the_default_file_shows_every_key() {
         assert!(shown, "{key}");
         seen += 1;
     }
-    assert!(seen > 35, "{seen} keys in\n{everything}");
+    assert!(seen > 44, "{seen} keys in\n{everything}");
 }
 
 #[test]
@@ -44,8 +46,10 @@ fn the_commented_examples_are_right() {
     let uncommented: Vec<&str> = DEFAULT_TOML
         .lines()
         // Where an example and the value stand one above the other, only one of them can be used.
-        .filter(|line| *line != "allow = []")
-        .map(|line| if line.contains(" = ") { line.strip_prefix("# ").unwrap_or(line) } else { line })
+        .filter(|line| !["allow = []", "default = [\"builtin\"]"].contains(line))
+        .map(|line| {
+            if line.contains(" = ") || line.starts_with("# [") { line.strip_prefix("# ").unwrap_or(line) } else { line }
+        })
         .filter(|line| !line.contains("(on_client_fin = "))
         .collect();
     // The rule files of the example are there when it stands beside those of this repository.
@@ -57,6 +61,9 @@ fn the_commented_examples_are_right() {
     assert_eq!(settings.workers, 2);
     assert_eq!(settings.destinations.allow.len(), 2);
     assert_eq!(settings.resolver.hosts.len(), 2);
+    let url = "icap://127.0.0.1:1344/respmod".parse().expect("address");
+    assert_eq!(settings.icap, [IcapService::new("av", vec![url])]);
+    assert_eq!(settings.inspect.default, [ScannerName::BuiltIn, ScannerName::Icap("av".into())]);
 }
 
 #[test]
@@ -90,6 +97,26 @@ fn every_value_arrives() {
     assert_eq!(settings.log.access, AccessSink::File(PathBuf::from("/proc/self/access.log")));
     assert_eq!(settings.log.format, AccessFormat::Squid);
     assert_eq!((settings.timeouts.body_floor, settings.timeouts.drain), (0, Duration::ZERO));
+}
+
+#[test]
+fn services_arrive_and_are_asked_in_the_order_of_the_list() {
+    let settings = good(
+        "[icap.slow]\nurls = [\"icap://a.example/x\", \"icap://b.example:1345/x\"]\nmethods = [\"respmod\", \"REQMOD\"]\n\
+         on_failure = \"pass\"\nmax_connections = 7\npreview = 0\nconnect = \"2s\"\nfirst_reply = \"3s\"\nwhole = \"4s\"\n\
+         [icap.av]\nurls = \"icap://[::1]/y\"\n[inspect]\ndefault = [\"slow\", \"builtin\"]\n",
+    );
+    assert_eq!(settings.icap.iter().map(|service| &*service.name).collect::<Vec<_>>(), ["av", "slow"]);
+    let slow = &settings.icap[1];
+    let urls: Vec<&str> = slow.urls.iter().map(|url| &**url.text()).collect();
+    assert_eq!(urls, ["icap://a.example/x", "icap://b.example:1345/x"]);
+    assert_eq!(slow.methods, [IcapMethod::Respmod, IcapMethod::Reqmod]);
+    assert_eq!((slow.on_failure, slow.max_connections, slow.preview), (OnFailure::Pass, 7, 0));
+    let waits = [slow.timeouts.connect, slow.timeouts.first_reply, slow.timeouts.whole];
+    assert_eq!(waits, [2, 3, 4].map(Duration::from_secs));
+    assert_eq!(settings.inspect.default, [ScannerName::Icap("slow".into()), ScannerName::BuiltIn]);
+    assert_eq!(good("[inspect]\ndefault = []\n").inspect.default, []);
+    assert_eq!(good("").inspect.default, [ScannerName::BuiltIn]);
 }
 
 #[test]

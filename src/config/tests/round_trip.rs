@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use super::good;
 use crate::admin::settings::AdminSettings;
 use crate::config::render;
-use crate::config::settings::{PolicySettings, Settings};
+use crate::config::settings::{InspectSettings, PolicySettings, ScannerName, Settings};
 use crate::flow::settings::Timeouts;
+use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
@@ -32,7 +33,7 @@ fn the_text_is_a_file_a_person_would_write() {
                     on_client_fin = \"cancel\"\n\n[destinations]\nallow = []\nconnect_ports = [\"443\", \"8443\"]\n\n\
                     [limits]\nmode = \"enforce\"\nstream_after = \"10s\"\nstream_rate = 4096\nstream_lane = 50\n\n[policies]\n\n[resolver]\n\
                     kind = \"hickory\"\n\n[resolver.hosts]\n\"a.example\" = \"::1\"\n\n[log]\naccess = \"stdout\"\nformat = \"json\"\n\n\
-                    [timeouts]\nclient_idle = \"1m\"\n";
+                    [inspect]\ndefault = [\"builtin\"]\n\n[timeouts]\nclient_idle = \"1m\"\n";
     assert!(text.starts_with(expected), "{text}");
 }
 
@@ -124,6 +125,28 @@ fn resolver() -> impl Strategy<Value = ResolverSettings> {
     (kind, hosts).prop_map(|(kind, hosts)| ResolverSettings { kind, hosts, deadline: Duration::ZERO })
 }
 
+/// A name; whether it lets pass, whether it does both; numbers; waits.
+type Written = (String, ((bool, bool), (u32, u32), (Duration, Duration, Duration)));
+
+fn services() -> impl Strategy<Value = Vec<IcapService>> {
+    let words = (any::<bool>(), any::<bool>());
+    let numbers = (1..=65_536u32, 0..=1_048_576u32);
+    let waits = (wait(), wait(), wait());
+    prop::collection::btree_map("[A-Za-z0-9._-]{1,20}x", (words, numbers, waits), 0..4).prop_map(|services| {
+        let service = |(name, (words, (max_connections, preview), (connect, first_reply, whole))): Written| {
+            let (pass, both) = words;
+
+            let url = "icap://av.example:1345/x?y=1".parse().expect("address");
+            let mut service = IcapService::new(&name, vec![url]);
+            service.on_failure = if pass { OnFailure::Pass } else { OnFailure::Block };
+            service.methods.extend(both.then_some(IcapMethod::Reqmod));
+            service.timeouts = IcapTimeouts { connect, first_reply, whole, ..service.timeouts };
+            IcapService { max_connections, preview, ..service }
+        };
+        services.into_iter().map(service).collect()
+    })
+}
+
 prop_compose! {
     fn settings()(
         workers in 1..=1024usize,
@@ -136,8 +159,10 @@ prop_compose! {
         mut resolver in resolver(),
         log in log(),
         timeouts in timeouts(),
+        icap in services(),
     ) -> Settings {
         resolver.deadline = timeouts.resolve;
+        let default = icap.iter().rev().map(|service| ScannerName::Icap(service.name.clone())).collect();
         Settings {
             workers,
             admin: AdminSettings { bind: SocketAddr::new(admin, 9128) },
@@ -145,6 +170,8 @@ prop_compose! {
             destinations: DestinationSettings { allow, connect_ports, own: Vec::new() },
             limits,
             policies: PolicySettings { dir, ..PolicySettings::default() },
+            icap,
+            inspect: InspectSettings { default },
             resolver,
             log,
             timeouts,

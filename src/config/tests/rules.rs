@@ -3,6 +3,7 @@
 mod bad;
 mod found;
 mod good;
+mod scan;
 mod written;
 
 use std::sync::Arc;
