@@ -4,7 +4,7 @@
 check_scan_with_clamav() {
     "$TETHER_BIN" scan --help >/dev/null 2>&1 || skip "this program scans no files"
     start_scanner
-    printf '[icap.av]\nurls = ["%s"]\n' "$SCANNER" >tether.toml
+    printf '[icap.av]\nurls = ["%s"]\n[inspect]\ndefault = ["av"]\n' "$SCANNER" >tether.toml
     eicar >infected
     head -c 5000 /dev/urandom >clean
     { head -c 3145728 /dev/urandom && eicar; } >late
