@@ -114,7 +114,8 @@ pub struct Decoded {
 /// How decoding goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// With another step, whether or not there is more input.
+    /// With another step, whether or not there is more input. It may have used and made nothing, when bytes only moved
+    /// from one layer to the other.
     Step,
     /// With more input only.
     Input,
