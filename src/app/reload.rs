@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -31,7 +31,7 @@ pub struct Reloader {
     limits: Arc<Limits>,
     generation: AtomicU64,
     failed: AtomicU64,
-    last_failed: AtomicU64,
+    last_done: AtomicBool,
     /// Limits that were changed since the files were read.
     edited: Mutex<HashSet<Arc<str>>>,
 }
@@ -62,7 +62,7 @@ impl Reloader {
         let limits = Limits::new(settings.limits.mode, rules(&settings, slots));
         let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own)));
         let tuning = watch::Sender::new(Arc::new(tuning(&settings)));
-        let (generation, failed, last_failed) = (AtomicU64::new(1), AtomicU64::new(0), AtomicU64::new(0));
+        let (generation, failed, last_done) = (AtomicU64::new(1), AtomicU64::new(0), AtomicBool::new(true));
         let current = Mutex::new(settings);
         Self {
             load,
@@ -74,7 +74,7 @@ impl Reloader {
             limits,
             generation,
             failed,
-            last_failed,
+            last_done,
             edited: Mutex::default(),
         }
     }
@@ -104,7 +104,7 @@ impl Reloader {
         ReloadStats {
             generation: self.generation.load(Relaxed),
             failed: self.failed.load(Relaxed),
-            last_done: self.last_failed.load(Relaxed) == 0,
+            last_done: self.last_done.load(Relaxed),
         }
     }
 
@@ -117,7 +117,7 @@ impl Reloader {
         let Some(load) = &self.load else { return Err("this proxy was started without a way to reload\n".to_owned()) };
         let settings = load().inspect_err(|diagnostic| {
             self.failed.fetch_add(1, Relaxed);
-            self.last_failed.store(1, Relaxed);
+            self.last_done.store(false, Relaxed);
             warn!("reload refused, the old configuration stays:\n{diagnostic}");
         })?;
         let needs_restart = changes_needing_restart(&current, &settings);
@@ -126,14 +126,12 @@ impl Reloader {
         self.tuning.send_replace(Arc::new(tuning(&settings)));
         *current = settings;
         self.edited.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.last_failed.store(0, Relaxed);
+        self.last_done.store(true, Relaxed);
         let generation = self.generation.fetch_add(1, Relaxed) + 1;
         info!(generation, needs_restart = needs_restart.join(", "), "reloaded");
         Ok(Reloaded { generation, needs_restart })
     }
-}
 
-impl Reloader {
     /// Turns the limits on or off, or only lets them count. The next reload takes the mode of the file.
     pub fn switch_limits(&self, mode: LimitMode) {
         let _one_at_a_time = self.current.lock().unwrap_or_else(PoisonError::into_inner);

@@ -88,6 +88,20 @@ impl fmt::Display for ClientError {
     }
 }
 
+/// The record that the admin port at `address` has under `path`, and the text of it.
+///
+/// # Errors
+/// No answer, another status than 200, or something else: `what` says what it is not.
+pub(super) fn read<T: DeserializeOwned>(
+    address: SocketAddr,
+    path: &str,
+    what: &'static str,
+) -> Result<(T, String), ClientError> {
+    let answer = get(address, path, PATIENCE)?;
+    let text = String::from_utf8_lossy(&answer.body).trim_end().to_owned();
+    Ok((answer.read(what)?, text))
+}
+
 impl Answer {
     /// The body of a 200.
     pub fn ok(self) -> Result<Vec<u8>, ClientError> {

@@ -46,9 +46,7 @@ pub(super) fn explain(
 ) -> Result<Exit, Failure> {
     let address = admin_address(&options.admin, environment)?;
     let path = format!("/api/v1/ends?id={}&limit={MOST}", options.id.text());
-    let answer = admin_client::get(address, &path, admin_client::PATIENCE).map_err(Failure::Admin)?;
-    let body = String::from_utf8_lossy(&answer.body).trim_end().to_owned();
-    let page: Page = answer.read("that is no list of ends").map_err(Failure::Admin)?;
+    let (page, body) = admin_client::read::<Page>(address, &path, "that is no list of ends").map_err(Failure::Admin)?;
     match options.output.format() {
         Format::Json => writeln!(console.out, "{body}")?,
         Format::Text if page.ends.is_empty() => writeln!(console.err, "{}", unknown(options.id.text(), &page.holds))?,

@@ -29,9 +29,8 @@ pub(super) fn limits(
 fn list(options: &ListOptions, environment: &Environment, console: &mut Console<'_>) -> Result<Exit, Failure> {
     let address = admin_address(&options.admin, environment)?;
     let path = format!("{PATH}?top={}", options.top);
-    let answer = admin_client::get(address, &path, admin_client::PATIENCE).map_err(Failure::Admin)?;
-    let body = String::from_utf8_lossy(&answer.body).trim_end().to_owned();
-    let page: Page = answer.read("that is no list of limits").map_err(Failure::Admin)?;
+    let (page, body) =
+        admin_client::read::<Page>(address, &path, "that is no list of limits").map_err(Failure::Admin)?;
     match options.output.format() {
         Format::Json => writeln!(console.out, "{body}")?,
         Format::Text => console.out.write_all(page.text().as_bytes())?,

@@ -37,9 +37,8 @@ pub(super) fn print(
     console: &mut Console<'_>,
 ) -> Result<Exit, Failure> {
     let address = admin_address(&options.admin, environment)?;
-    let answer = admin_client::get(address, PATH, admin_client::PATIENCE).map_err(Failure::Admin)?;
-    let body = String::from_utf8_lossy(&answer.body).trim_end().to_owned();
-    let page: Page = answer.read("that is no list of origins").map_err(Failure::Admin)?;
+    let (page, body) =
+        admin_client::read::<Page>(address, PATH, "that is no list of origins").map_err(Failure::Admin)?;
     match options.output.format() {
         Format::Json => writeln!(console.out, "{body}")?,
         Format::Text => console.out.write_all(table(&page).as_bytes())?,

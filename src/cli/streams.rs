@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use super::admin_client::{self, ClientError};
+use super::admin_client;
 use super::arguments::{Format, ListingOptions};
 use super::environment::Environment;
 use super::outcome::{Exit, Failure};
@@ -49,12 +49,10 @@ pub(super) fn print(
     console: &mut Console<'_>,
 ) -> Result<Exit, Failure> {
     let address = admin_address(&options.admin, environment)?;
-    let answer = admin_client::get(address, PATH, admin_client::PATIENCE).map_err(Failure::Admin)?;
-    let body = answer.ok().map_err(Failure::Admin)?;
-    let page: Page = serde_json::from_slice(&body)
-        .map_err(|_| Failure::Admin(ClientError::NotUnderstood { address, what: "that is no list of streams" }))?;
+    let (page, body) =
+        admin_client::read::<Page>(address, PATH, "that is no list of streams").map_err(Failure::Admin)?;
     match options.output.format() {
-        Format::Json => writeln!(console.out, "{}", String::from_utf8_lossy(&body).trim_end())?,
+        Format::Json => writeln!(console.out, "{body}")?,
         Format::Text => console.out.write_all(table(&page).as_bytes())?,
     }
     Ok(Exit::Done)

@@ -102,11 +102,6 @@ impl<'a> Holding<'a> {
         self.tether
     }
 
-    /// The client's address.
-    pub fn source(&self) -> IpAddr {
-        self.present.source()
-    }
-
     /// Gives back what the exchange held.
     pub fn release(&self) {
         let mut state = self.state.borrow_mut();
@@ -126,16 +121,26 @@ impl<'a> Holding<'a> {
             return Err(Reason::Overloaded);
         }
         let plan = self.plan(authority)?;
-        self.state.borrow_mut().watch = Some(Watch { since: began, bytes: 0 });
-        self.tether.attend(began + self.services.tuning.limits.stream_after);
-        match self.services.limits.admit(&plan, Lane::Exchange, None) {
+        self.watch_from(began, 0);
+        self.take(&plan, Holding::keep_exchange)
+    }
+
+    /// Takes the slots of `plan` for an exchange and gives them to `keep`, or says what to wait for.
+    fn take(&self, plan: &Arc<Plan>, keep: fn(&Self, Guard)) -> Result<Option<Ticket>, Reason> {
+        match self.services.limits.admit(plan, Lane::Exchange, None) {
             Admit::Granted(guard) => {
-                self.keep_exchange(guard);
+                keep(self, guard);
                 Ok(None)
             }
             Admit::Refused(refusal) => Err(self.refused(&refusal)),
             Admit::Wait(ticket) => Ok(Some(ticket)),
         }
+    }
+
+    /// Looks at the pace of the exchange from `since` on, when `bytes` had moved.
+    fn watch_from(&self, since: Instant, bytes: u64) {
+        self.state.borrow_mut().watch = Some(Watch { since, bytes });
+        self.tether.attend(since + self.services.tuning.limits.stream_after);
     }
 
     /// Keeps the slot that a ticket was given.
@@ -156,17 +161,10 @@ impl<'a> Holding<'a> {
         let state = self.state.borrow();
         let Some(planned) = &state.planned else { return Ok(None) };
         let row = self.tether.row();
-        let subject = Subject::new(self.source(), row.listener(), &planned.authority).dialled(address);
+        let subject = Subject::new(self.present.source(), row.listener(), &planned.authority).dialled(address);
         let Some(plan) = self.services.limits.plan_dialled(&subject, &planned.plan) else { return Ok(None) };
         drop(state);
-        match self.services.limits.admit(&plan, Lane::Exchange, None) {
-            Admit::Granted(guard) => {
-                self.keep_address(guard);
-                Ok(None)
-            }
-            Admit::Refused(refusal) => Err(self.refused(&refusal)),
-            Admit::Wait(ticket) => Ok(Some(ticket)),
-        }
+        self.take(&plan, Holding::keep_address)
     }
 
     /// Keeps the slot of the address dialled that a ticket was given.
@@ -184,7 +182,7 @@ impl<'a> Holding<'a> {
             .filter(|planned| Arc::ptr_eq(&planned.authority, authority) && limits.is_current(&planned.plan));
         if known.is_none() {
             let row = self.tether.row();
-            let subject = Subject::new(self.source(), row.listener(), authority);
+            let subject = Subject::new(self.present.source(), row.listener(), authority);
             let plan = limits.plan(&subject, state.planned.as_ref().map(|planned| &planned.plan));
             let rates = limits.rate_plan(&subject, state.planned.as_ref().map(|planned| &planned.rates));
             let (authority, counts_addresses) = (authority.clone(), limits.counts_addresses());
@@ -196,7 +194,7 @@ impl<'a> Holding<'a> {
         {
             let reason = rate_reason(refusal.rule.scope.per);
             drop(state);
-            return Err(self.note(reason, &refusal.rule.scope.name.clone(), refusal.retry_after));
+            return Err(self.note(reason, &refusal.rule.scope.name, refusal.retry_after));
         }
         Ok(planned.plan.clone())
     }
@@ -232,11 +230,9 @@ impl<'a> Holding<'a> {
 
     /// The answer is no push stream after all.
     pub fn release_stream(&self, began: Instant) {
-        let mut state = self.state.borrow_mut();
-        state.stream = Stream::No;
+        self.state.borrow_mut().stream = Stream::No;
         self.tether.row().stream_ended();
-        state.watch = Some(Watch { since: began, bytes: 0 });
-        self.tether.attend(began + self.services.tuning.limits.stream_after);
+        self.watch_from(began, 0);
     }
 
     /// Until when a stream still waits for its slot; `None` when it does not.
@@ -330,8 +326,7 @@ impl<'a> Holding<'a> {
         if (bytes.saturating_sub(watch.bytes)).saturating_mul(1000) < settings.stream_rate.saturating_mul(elapsed) {
             return self.admit_stream();
         }
-        self.state.borrow_mut().watch = Some(Watch { since: now, bytes });
-        self.tether.attend(now + settings.stream_after);
+        self.watch_from(now, bytes);
         Ok(())
     }
 

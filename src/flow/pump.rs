@@ -160,11 +160,6 @@ impl Pump {
         self.source_ended || self.reader.is_done()
     }
 
-    /// Whether everything has been given to the sink.
-    pub fn is_sent(&self) -> bool {
-        self.is_received() && self.outbox.is_empty() && self.pipe.is_none()
-    }
-
     /// Which side the pump waits for after it was pending.
     pub fn waits_for(&self) -> WaitsFor {
         if self.outbox.is_empty() && self.pipe.as_ref().is_none_or(|pipe| pipe.bytes() == 0) {

@@ -100,13 +100,6 @@ impl Message {
         self
     }
 
-    /// Tells the service the origin's address (`X-Server-IP`).
-    #[must_use]
-    pub fn from_server(mut self, server: IpAddr) -> Self {
-        push_field("X-Server-IP", &server.to_canonical().to_string(), &mut self.told);
-        self
-    }
-
     /// Tells the service anything else, in a field of the ICAP head.
     ///
     /// # Errors

@@ -71,11 +71,6 @@ impl Literals {
         self.start
     }
 
-    /// Whether literals are looked for by steps alone, because one of them is very short.
-    pub fn is_stepped(&self) -> bool {
-        self.grams.is_none()
-    }
-
     /// Bytes that the automaton takes.
     pub fn memory(&self) -> usize {
         match &self.automaton {
