@@ -26,8 +26,9 @@ pub async fn admit(session: &mut Session<'_>, request: &Request, authority: &Arc
         session.holding.keep_exchange(guard);
     }
     match request.push {
-        Push::Declared => Box::pin(stream(session, request)).await,
-        Push::Unsaid => Ok(()),
+        // Where rules go by the address, a stream is judged once it is known.
+        Push::Declared if !session.holding.counts_addresses() => Box::pin(stream(session, request)).await,
+        Push::Declared | Push::Unsaid => Ok(()),
     }
 }
 

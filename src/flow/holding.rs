@@ -55,6 +55,8 @@ struct State {
     exchange: Option<Guard>,
     /// What the address dialled is counted in, beyond the rest.
     dialled: Option<Guard>,
+    /// What a stream is counted in once the address is known, where rules go by it.
+    whole_plan: Option<Arc<Plan>>,
     stream: Stream,
     watch: Option<Watch>,
 }
@@ -105,7 +107,7 @@ impl<'a> Holding<'a> {
     /// Gives back what the exchange held.
     pub fn release(&self) {
         let mut state = self.state.borrow_mut();
-        (state.exchange, state.dialled) = (None, None);
+        (state.exchange, state.dialled, state.whole_plan) = (None, None, None);
         state.stream = Stream::No;
         self.tether.row().stream_ended();
         state.watch = None;
@@ -163,7 +165,9 @@ impl<'a> Holding<'a> {
         let row = self.tether.row();
         let subject = Subject::new(self.present.source(), row.listener(), &planned.authority).dialled(address);
         let Some(plan) = self.services.limits.plan_dialled(&subject, &planned.plan) else { return Ok(None) };
+        let whole_plan = self.services.limits.plan(&subject, Some(&planned.plan));
         drop(state);
+        self.state.borrow_mut().whole_plan = Some(whole_plan);
         self.take(&plan, Holding::keep_address)
     }
 
@@ -208,7 +212,8 @@ impl<'a> Holding<'a> {
         if !matches!(state.stream, Stream::No) {
             return Ok(());
         }
-        let Some(plan) = state.planned.as_ref().map(|planned| planned.plan.clone()) else { return Ok(()) };
+        let planned = state.planned.as_ref().map(|planned| &planned.plan);
+        let Some(plan) = state.whole_plan.as_ref().or(planned).cloned() else { return Ok(()) };
         if self.services.overload.level() >= Level::RefuseStreams {
             self.services.overload.count(Level::RefuseStreams, 1);
             return Err(Reason::Overloaded);

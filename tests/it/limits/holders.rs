@@ -1,6 +1,6 @@
 //! Who shares a limit with whom: every `per` and every `count_by`, and what the one in the way is told.
 
-use super::{GROUP, at, get_with, page, site};
+use super::{GROUP, at, get_with, page, site, ticking, ticks};
 use crate::support::answer::answer;
 use crate::support::client::connect;
 use crate::support::proxy::Proxy;
@@ -201,6 +201,26 @@ fn names_of_one_address_may_count_together() {
     assert_eq!(status(&proxy, &origin, ("127.0.0.3", OTHER)), 503, "another name of the same address");
     let mut literal = asking_from("127.0.0.3", &proxy, connect(origin.address()));
     assert_eq!(answer(&mut literal).status, 503, "the address itself");
+}
+
+#[test]
+fn streams_of_one_address_count_together_however_they_are_known() {
+    let origin = site();
+    for count_by in ["count_by = \"address\"", "destination = \"127.0.0.0/8\""] {
+        let rule = format!("[[limit]]\nname = \"one\"\nper = \"destination\"\n{count_by}\nstreams = 1\n");
+        let proxy = limited(&rule);
+        let [p1, other] = [P1, OTHER].map(|host| at(host, origin.address()));
+        let mut held = asking_from("127.0.0.2", &proxy, ticks(&p1));
+        ticking(&mut held);
+        let mut asked_for = asking_from("127.0.0.3", &proxy, ticks(&other));
+        assert_eq!(answer(&mut asked_for).status, 503, "{count_by}: another name of the same address");
+        let mut found_out = asking_from("127.0.0.3", &proxy, get_with(&other, "/ticks", ""));
+        assert_eq!(answer(&mut found_out).status, 503, "{count_by}: told by the answer's type alone");
+        assert_eq!(status(&proxy, &origin, ("127.0.0.3", OTHER)), 200, "{count_by}: a page is no stream");
+        drop(held);
+        wait_for_use(&proxy, "one", 0, 0, 0);
+        ticking(&mut asking_from("127.0.0.3", &proxy, ticks(&other)));
+    }
 }
 
 #[test]
