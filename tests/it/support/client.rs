@@ -87,15 +87,19 @@ pub fn tunnel(proxy: &Proxy, origin: &super::origin::Origin) -> (Wire, Wire) {
 /// `sent` bytes are on their way already.
 pub fn fill_origin(proxy: &Proxy, client: &mut Wire, served: &Wire, sent: usize) {
     let mut sent = sent as u64;
+    let read = || proxy.streams()[0].bytes_in;
     until("full", || {
-        for _ in 0..4 {
+        let held = read().saturating_sub(taken_by_the_kernel(served));
+        if read() == sent && held <= 8 * 1024 {
             // Pieces below those that are spliced: what is held is held in memory.
             client.send([b'u'; 12 * 1024]);
             sent += 12 * 1024;
-            proxy.tally().wait_until("read ahead", |tally| tally.streams()[0].bytes_in == sent);
         }
-        let held = || sent.saturating_sub(taken_by_the_kernel(served)) > 8 * 1024;
+        let stuck = || {
+            let held = read().saturating_sub(taken_by_the_kernel(served));
+            held > 8 * 1024 || held > 0 && read() < sent
+        };
         // Looked at twice: bytes that change queues meanwhile are missed in both, and those of probes need their time.
-        held() && !client.comes_within(Duration::from_millis(250)) && held()
+        stuck() && !client.comes_within(Duration::from_millis(250)) && stuck()
     });
 }
