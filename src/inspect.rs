@@ -4,6 +4,7 @@
 //! [`scan::Scanner::slice`] names, and is told at once.
 
 pub mod body;
+pub mod course;
 pub mod decode;
 pub mod magic;
 pub mod rules;

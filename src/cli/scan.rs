@@ -9,9 +9,10 @@ use super::arguments::{Format, ScanOptions};
 use super::environment::Environment;
 use super::outcome::{Exit, Failure};
 use super::{Console, files};
-use crate::config::settings::{BUILT_IN, ScannerName, Settings};
+use crate::config::settings::Settings;
 use crate::icap::client::IcapClient;
 use crate::icap::settings::OnFailure;
+use crate::inspect::course::{BUILT_IN, ScannerName};
 
 mod built_in;
 mod service;

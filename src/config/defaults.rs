@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::rules;
-use super::settings::{InspectSettings, PolicySettings, ScanBook, Settings};
+use super::settings::{PolicySettings, ScanBook, Settings};
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
+use crate::inspect::course::InspectSettings;
 use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;

@@ -8,7 +8,7 @@ use serde_spanned::Spanned;
 use super::check::{
     FIN_POLICIES, LIMIT_MODES, LOG_FORMATS, OFF, ON_FAILURE, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT, Words,
 };
-use super::settings::{InspectSettings, PolicySettings, ScannerName, Settings};
+use super::settings::{PolicySettings, Settings};
 use super::shape::{
     AdminShape, Amount, DestinationsShape, ForwardShape, IcapShape, InspectShape, LimitsShape, LogShape, PoliciesShape,
     ResolverShape, Section, Shape, Strings, Text, TimeoutsShape, Whole,
@@ -16,6 +16,7 @@ use super::shape::{
 use super::value::{spell_duration, spell_size};
 use crate::flow::settings::Timeouts;
 use crate::icap::settings::{IcapMethod, IcapService};
+use crate::inspect::course::{InspectSettings, ScannerName};
 use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
 use crate::icap::settings::IcapService;
+use crate::inspect::course::InspectSettings;
 use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
@@ -18,7 +19,7 @@ mod rule_book;
 mod scanning;
 
 pub use rule_book::{LaneShare, RuleBook};
-pub use scanning::{BUILT_IN, InspectSettings, ScanBook, ScannerName};
+pub use scanning::ScanBook;
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq)]

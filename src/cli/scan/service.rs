@@ -7,13 +7,13 @@ use url::Url;
 use super::subject::Subject;
 use super::verdict::Verdict;
 use crate::cli::arguments::ScanOptions;
-use crate::config::settings::ScannerName;
 use crate::icap::body::InFile;
 use crate::icap::client::IcapClient;
 use crate::icap::error::IcapError;
 use crate::icap::message::{BadMessage, Message};
 use crate::icap::outcome::{Judgement, Outcome, Report};
 use crate::icap::settings::OnFailure;
+use crate::inspect::course::ScannerName;
 
 /// Where files come from that nobody says anything of.
 const NOWHERE: &str = "http://file.invalid/";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::table::printable;
-use crate::config::settings::ScannerName;
+use crate::inspect::course::ScannerName;
 
 /// What became of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

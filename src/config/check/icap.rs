@@ -7,12 +7,12 @@ use serde_spanned::Spanned;
 use super::{Words, word};
 use crate::config::problem::{Place, Problems};
 use crate::config::read::{Completeness, Draft};
-use crate::config::settings::{BUILT_IN, InspectSettings, ScannerName};
 use crate::config::shape::{Amount, IcapShape, Section, Shape, Strings, Text};
 use crate::config::suggest::nearest;
 use crate::config::value::{self, Wrong, Zero, duration};
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
 use crate::icap::url::ServiceUrl;
+use crate::inspect::course::{BUILT_IN, InspectSettings, ScannerName};
 
 /// The name of the table of services.
 const ICAP: &str = "icap";
@@ -155,7 +155,7 @@ pub(super) fn inspect(draft: &Draft<'_, Shape>, problems: &mut Problems) -> Insp
             scanner => default.extend(scanner),
         }
     }
-    InspectSettings { default }
+    InspectSettings { default, ..InspectSettings::default() }
 }
 
 fn scanner(text: &str, services: &[&str], whole: Completeness) -> Result<ScannerName, Wrong> {

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::good;
-use crate::config::settings::{ScannerName, Settings};
+use crate::config::settings::Settings;
 use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, Overrides, parse, render};
 use crate::icap::settings::{IcapMethod, IcapService, OnFailure};
+use crate::inspect::course::ScannerName;
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::net::resolver::settings::ResolverKind;
 use crate::observe::access_log::{AccessFormat, AccessSink};

@@ -10,9 +10,10 @@ use proptest::prelude::*;
 use super::good;
 use crate::admin::settings::AdminSettings;
 use crate::config::render;
-use crate::config::settings::{InspectSettings, PolicySettings, ScannerName, Settings};
+use crate::config::settings::{PolicySettings, Settings};
 use crate::flow::settings::Timeouts;
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
+use crate::inspect::course::{InspectSettings, ScannerName};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
@@ -171,7 +172,7 @@ prop_compose! {
             limits,
             policies: PolicySettings { dir, ..PolicySettings::default() },
             icap,
-            inspect: InspectSettings { default },
+            inspect: InspectSettings { default, ..InspectSettings::default() },
             resolver,
             log,
             timeouts,
