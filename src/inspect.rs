@@ -6,6 +6,7 @@
 pub mod body;
 pub mod course;
 pub mod decode;
+pub mod detector;
 pub mod magic;
 pub mod rules;
 pub mod scan;

@@ -47,6 +47,11 @@ impl Class {
     pub fn parse(text: &str) -> Result<Self, SettingError> {
         Class::ALL.into_iter().find(|class| class.label() == text).ok_or(SettingError::NotClass)
     }
+
+    /// Whether a body of this class has to be whole to be of use, so that it is never a live stream.
+    pub const fn is_always_whole(self) -> bool {
+        matches!(self, Class::Executable | Class::Archive | Class::Document)
+    }
 }
 
 impl fmt::Display for Class {
