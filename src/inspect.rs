@@ -4,6 +4,7 @@
 //! [`scan::Scanner::slice`] names, and is told at once.
 
 pub mod body;
+pub mod book;
 pub mod course;
 pub mod decode;
 pub mod detector;

@@ -107,6 +107,19 @@ pub struct Course {
     pub streams: StreamScan,
 }
 
+impl Course {
+    /// These scanners, everything else as it is where nobody says otherwise.
+    pub fn of(scanners: &[ScannerName]) -> Self {
+        Self {
+            rule: None,
+            scanners: scanners.into(),
+            cap: Cap::default(),
+            on_overload: OnOverload::default(),
+            streams: StreamScan::default(),
+        }
+    }
+}
+
 /// `[inspect]` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InspectSettings {
