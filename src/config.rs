@@ -32,6 +32,7 @@ pub use render::render;
 pub use restart::changes_needing_restart;
 pub use value::{Wrong, address};
 
+use check::Scanners;
 use document::{Document, read_file};
 use problem::Problems;
 use read::{Completeness, Draft};
@@ -50,6 +51,9 @@ pub const LIMITS_TOML: &str = include_str!("../policies/limits.toml");
 
 /// The commented rules of the built-in scanner.
 pub const SCAN_TOML: &str = include_str!("../policies/scan.toml");
+
+/// The commented rules of inspection.
+pub const INSPECT_TOML: &str = include_str!("../policies/inspect.toml");
 
 /// Settings and where they came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,35 +142,61 @@ fn unreadable(label: &str, error: &std::io::Error) -> ConfigError {
 /// begin at `base`.
 fn parse(label: &str, base: &Path, bytes: Vec<u8>, overrides: &Overrides) -> Result<Settings, ConfigError> {
     let mut main = Document::new(label, bytes);
-    let (mut settings, ports) = parse_main(&mut main, base, overrides);
-    let names: Vec<Arc<str>> = settings.forward.iter().map(|port| port.name.clone()).collect();
-    let listeners = match ports {
-        Completeness::Whole => Listeners::Named(&names),
-        Completeness::Cut => Listeners::Unknown,
-    };
+    let Main { mut settings, ports, services } = parse_main(&mut main, base, overrides);
     let mut documents = vec![main];
-    if let Some((rules, source, document)) =
-        settings.policies.dir.as_deref().and_then(|dir| rules::load(dir, listeners))
-    {
-        documents.push(document);
-        settings.policies.limits = source;
-        settings.rules = rules.book;
-        settings.destination_rules = rules.destinations;
-    }
-    if let Some((book, source, document)) = settings.policies.dir.as_deref().and_then(rules::load_scan) {
-        documents.push(document);
-        settings.policies.scan = source;
-        settings.scan_rules = book;
+    if let Some(dir) = settings.policies.dir.clone() {
+        let names: Vec<Arc<str>> = settings.forward.iter().map(|port| port.name.clone()).collect();
+        let listeners = match ports {
+            Completeness::Whole => Listeners::Named(&names),
+            Completeness::Cut => Listeners::Unknown,
+        };
+        documents.extend(read_rules(&dir, listeners, services, &mut settings));
     }
     ConfigError::unless_good(documents).map(|()| settings)
 }
 
-/// The settings of the configuration file, with the built-in rules, and whether every port of it could be read.
-fn parse_main(main: &mut Document, base: &Path, overrides: &Overrides) -> (Settings, Completeness) {
+/// Reads the rule files of `dir` into `settings`.
+fn read_rules(dir: &Path, listeners: Listeners<'_>, services: Completeness, settings: &mut Settings) -> Vec<Document> {
+    let mut documents = Vec::new();
+    let mut groups = rules::built_in().groups;
+    if let Some((rules, source, document)) = rules::load(dir, listeners) {
+        documents.push(document);
+        groups = rules.groups;
+        settings.policies.limits = source;
+        settings.rules = rules.book;
+        settings.destination_rules = rules.destinations;
+    }
+    if let Some((book, source, document)) = rules::load_scan(dir) {
+        documents.push(document);
+        settings.policies.scan = source;
+        settings.scan_rules = book;
+    }
+    let scanners = match services {
+        Completeness::Whole => Scanners::Named(&settings.icap),
+        Completeness::Cut => Scanners::Unknown,
+    };
+    if let Some((rules, source, document)) = rules::load_inspect(dir, &groups, scanners) {
+        documents.push(document);
+        settings.policies.inspect = source;
+        settings.inspect_rules = rules;
+    }
+    documents
+}
+
+/// What the configuration file says, with the built-in rules.
+struct Main {
+    settings: Settings,
+    /// Whether every port of it could be read.
+    ports: Completeness,
+    /// Whether every ICAP service of it could.
+    services: Completeness,
+}
+
+fn parse_main(main: &mut Document, base: &Path, overrides: &Overrides) -> Main {
     let Document { text, problems, .. } = main;
     let draft: Draft<'_, Shape> = read::read(text, catalogue::MAIN, problems);
     let settings = check::check(&draft, overrides, base, problems);
-    let ports = draft.completeness("forward");
+    let (ports, services) = (draft.completeness("forward"), draft.completeness(check::ICAP));
     draft.settle(problems);
-    (settings, ports)
+    Main { settings, ports, services }
 }

@@ -35,7 +35,9 @@ pub(super) fn check(
             let loaded = loaded.map_err(Failure::Config)?;
             writeln!(console.out, "{}: ok\n{}", loaded.source, summary(&loaded.settings))?;
             writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.limits, rules(&loaded.settings))?;
-            writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.scan, scanning(&loaded.settings))?;
+            let scan_rules = count(loaded.settings.scan_rules.rules.len(), "scan rule");
+            writeln!(console.out, "{}: ok\n{scan_rules}", loaded.settings.policies.scan)?;
+            writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.inspect, inspection(&loaded.settings))?;
             for notice in notices(&loaded.settings) {
                 writeln!(console.out, "note: {notice}")?;
             }
@@ -67,6 +69,7 @@ pub(super) fn show(file: &FileOptions, environment: &Environment, console: &mut 
     writeln!(console.out, "# From {}, and the environment.", line(loaded.source.to_string()))?;
     writeln!(console.out, "# Limits from {}.", line(loaded.settings.policies.limits.to_string()))?;
     writeln!(console.out, "# What is scanned for from {}.", line(loaded.settings.policies.scan.to_string()))?;
+    writeln!(console.out, "# Who scans what from {}.", line(loaded.settings.policies.inspect.to_string()))?;
     writeln!(console.out, "{}", config::render(&loaded.settings).trim_end())?;
     Ok(Exit::Done)
 }
@@ -92,11 +95,11 @@ fn rules(settings: &Settings) -> String {
     format!("{limits}, {rates}, {}{kept}", count(settings.destination_rules.len(), "destination rule"))
 }
 
-fn scanning(settings: &Settings) -> String {
-    let rules = count(settings.scan_rules.rules.len(), "scan rule");
+fn inspection(settings: &Settings) -> String {
+    let rules = count(settings.inspect_rules.len(), "inspection rule");
     let order: Vec<&str> = settings.inspect.default.iter().map(ScannerName::text).collect();
-    let asked = if order.is_empty() { "asks nobody".to_owned() } else { format!("asks {}", order.join(", then ")) };
-    format!("{rules}; `tether scan` {asked}; traffic is not scanned yet")
+    let asked = if order.is_empty() { "nobody".to_owned() } else { order.join(", then ") };
+    format!("{rules}; what none speaks of is scanned by {asked}")
 }
 
 /// What an operator should know of rules that are otherwise good.

@@ -110,7 +110,8 @@ fn check_says_what_would_be_served() {
     let expected = format!(
         "{path}: ok\n1 worker; office on 127.0.0.1:3; admin on 127.0.0.1:4\n\
          built-in rules: ok\n4 limits, 0 rates, 0 destination rules\n\
-         built-in rules: ok\n1 scan rule; `tether scan` asks builtin; traffic is not scanned yet\n"
+         built-in rules: ok\n1 scan rule\n\
+         built-in rules: ok\n0 inspection rules; what none speaks of is scanned by builtin\n"
     );
     assert_eq!((ended.exit, ended.out), (Exit::Done, expected));
 }

@@ -8,7 +8,7 @@ use serde_spanned::Spanned;
 use super::defaults::MOST_WORKERS;
 use super::overrides::Overrides;
 use super::problem::{Place, Problems};
-use super::read::Draft;
+use super::read::{Completeness, Draft};
 use super::settings::{PolicySettings, Settings};
 use super::shape::{DestinationsShape, LogShape, PoliciesShape, ResolverShape, Shape, Strings, Text, Whole};
 use super::suggest::nearest;
@@ -24,6 +24,7 @@ mod forward;
 mod half_close;
 mod hosts;
 mod icap;
+mod inspect;
 mod limits;
 mod log;
 mod names;
@@ -32,7 +33,8 @@ mod timeouts;
 use binds::Bind;
 
 pub(super) use half_close::{FIN_POLICIES, HalfCloseTexts, PROFILES, SERVER_FINS, half_close};
-pub(super) use icap::ON_FAILURE;
+pub(super) use icap::{ICAP, ON_FAILURE};
+pub(super) use inspect::{Scanners, scanners};
 pub(super) use limits::LIMIT_MODES;
 pub(super) use log::{OFF, STDOUT};
 pub(super) use names::unique_names;
@@ -61,6 +63,11 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
     let (forward, mut binds) = forward::check(draft, overrides, &default.forward, problems);
     binds.push(admin.clone());
     binds::check(&binds, problems);
+    let icap = icap::services(draft, problems);
+    let scanners = match draft.completeness(ICAP) {
+        Completeness::Whole => Scanners::Named(&icap),
+        Completeness::Cut => Scanners::Unknown,
+    };
     Settings {
         workers: workers(shape.workers.as_ref(), problems).unwrap_or(default.workers),
         admin: AdminSettings { bind: admin.address },
@@ -70,8 +77,9 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
         policies: PolicySettings { dir: policies(&shape.policies, base, problems), ..default.policies },
         rules: default.rules,
         destination_rules: default.destination_rules,
-        icap: icap::services(draft, problems),
-        inspect: icap::inspect(draft, problems),
+        inspect: inspect::check(&shape.inspect, scanners, base, problems),
+        icap,
+        inspect_rules: default.inspect_rules,
         scan_rules: default.scan_rules,
         resolver: resolver(&shape.resolver, &timeouts, problems),
         log: log(&shape.log, problems),

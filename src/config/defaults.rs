@@ -34,6 +34,7 @@ impl Default for Settings {
             destination_rules: rules.destinations,
             icap: Vec::new(),
             inspect: InspectSettings::default(),
+            inspect_rules: Vec::new(),
             scan_rules: ScanBook::default(),
             resolver: ResolverSettings { deadline: timeouts.resolve, ..ResolverSettings::default() },
             log: LogSettings::default(),

@@ -97,9 +97,12 @@ fn limits(settings: &LimitSettings) -> LimitsShape {
 }
 
 fn policies(settings: &PolicySettings) -> PoliciesShape {
-    // In full, because what is printed here may be put into another directory.
-    let full = |dir: &PathBuf| std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
-    PoliciesShape { dir: settings.dir.as_ref().and_then(|dir| text(full(dir).display())) }
+    PoliciesShape { dir: directory(settings.dir.as_ref()) }
+}
+
+/// In full, because what is printed here may be put into another directory.
+fn directory(dir: Option<&PathBuf>) -> Option<Text> {
+    dir.and_then(|dir| text(std::path::absolute(dir).unwrap_or_else(|_| dir.clone()).display()))
 }
 
 fn resolver(settings: &ResolverSettings) -> ResolverShape {
@@ -131,7 +134,21 @@ fn list<T: ToString>(values: impl Iterator<Item = T>) -> Option<Spanned<Strings>
 }
 
 fn inspect(settings: &InspectSettings) -> InspectShape {
-    InspectShape { default: list(settings.default.iter().map(ScannerName::text)) }
+    let (hold, spool) = (&settings.hold, &settings.spool);
+    let wait = |wait| text(spell_duration(wait));
+    let size = |bytes| Some(unplaced(Amount::Text(spell_size(bytes))));
+    InspectShape {
+        default: list(settings.default.iter().map(ScannerName::text)),
+        hold: wait(hold.longest),
+        idle_gap: wait(hold.idle_gap),
+        first_byte_gap: wait(hold.first_byte_gap),
+        trickle_after: wait(hold.trickle_after),
+        deadline: wait(hold.deadline),
+        memory: size(spool.memory),
+        per_client: size(spool.per_client),
+        total: size(spool.total),
+        spool_dir: directory(spool.dir.as_ref()),
+    }
 }
 
 fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {

@@ -1,10 +1,11 @@
-//! The rule files: limits, rates, single destinations, and what is scanned for, checked as strictly as the configuration itself.
+//! The rule files: limits, rates, single destinations, who scans what and what for, checked as strictly as the configuration itself.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 mod destination;
+mod inspect;
 mod limit;
 mod named;
 mod rate;
@@ -13,15 +14,20 @@ mod scope;
 mod shape;
 
 #[cfg(test)]
+pub(super) use inspect::read as read_inspect;
+pub(super) use named::Groups;
+#[cfg(test)]
 pub(super) use scan::read as read_scan;
 pub(super) use scope::Listeners;
 
 use super::LIMITS_TOML;
 use super::catalogue::RULES;
+use super::check::Scanners;
 use super::document::{Document, read_file};
 use super::problem::Problems;
 use super::read::{self, Draft};
 use super::settings::{RuleBook, RuleSource, ScanBook};
+use crate::inspect::book::InspectRule;
 use crate::limits::settings::RuleSet;
 use crate::upstream::settings::DestinationRule;
 use named::Known;
@@ -33,13 +39,18 @@ const LIMITS_FILE: &str = "limits.toml";
 /// The name of the file of the built-in scanner's rules.
 const SCAN_FILE: &str = "scan.toml";
 
-/// What a rule file says.
+/// The name of the file of the rules of inspection.
+const INSPECT_FILE: &str = "inspect.toml";
+
+/// What `limits.toml` says.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// Limits and rates.
     pub book: RuleBook,
     /// Rules for single destinations.
     pub destinations: Vec<Arc<DestinationRule>>,
+    /// What rules call `group:NAME`.
+    pub groups: Groups,
 }
 
 /// The rules that hold where there is no rule file.
@@ -64,6 +75,17 @@ pub(super) fn load_scan(dir: &Path) -> Option<(ScanBook, RuleSource, Document)> 
     Some((book, RuleSource::File(path), document))
 }
 
+/// The rules of inspection in `dir`; `None` where there is no such file. What is wrong is noted in the document.
+pub(super) fn load_inspect(
+    dir: &Path,
+    groups: &Groups,
+    scanners: Scanners<'_>,
+) -> Option<(Vec<InspectRule>, RuleSource, Document)> {
+    let (path, mut document) = open(dir, INSPECT_FILE)?;
+    let rules = inspect::read(&mut document, groups, scanners);
+    Some((rules, RuleSource::File(path), document))
+}
+
 /// A rule file of `dir`; `None` where it is not there.
 fn open(dir: &Path, file: &str) -> Option<(PathBuf, Document)> {
     let path = dir.join(file);
@@ -79,10 +101,11 @@ fn open(dir: &Path, file: &str) -> Option<(PathBuf, Document)> {
 /// The rules of `document`; what is wrong is noted there.
 pub(super) fn read(document: &mut Document, listeners: Listeners<'_>) -> Rules {
     let Document { text, problems, .. } = document;
+    let readable = problems.is_empty();
     let draft: Draft<'_, RulesShape> = read::read(text, RULES, problems);
     let rules = check(&draft, listeners, problems);
     draft.settle(problems);
-    rules
+    if readable { rules } else { Rules { groups: rules.groups.cut(), ..rules } }
 }
 
 fn check(draft: &Draft<'_, RulesShape>, listeners: Listeners<'_>, problems: &mut Problems) -> Rules {
@@ -98,5 +121,5 @@ fn check(draft: &Draft<'_, RulesShape>, listeners: Listeners<'_>, problems: &mut
     let rates = shape.rate.iter().flatten().map(|section| Arc::new(rate::check(section, &known, problems))).collect();
     let destinations = shape.destination.iter().flatten();
     let destinations = destinations.map(|section| Arc::new(destination::check(section, &known, problems))).collect();
-    Rules { book: RuleBook::new(RuleSet { limits, rates }, shares), destinations }
+    Rules { book: RuleBook::new(RuleSet { limits, rates }, shares), destinations, groups: known.groups }
 }

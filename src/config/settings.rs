@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
 use crate::icap::settings::IcapService;
+use crate::inspect::book::InspectRule;
 use crate::inspect::course::InspectSettings;
 use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
@@ -42,8 +43,11 @@ pub struct Settings {
     pub destination_rules: Vec<Arc<DestinationRule>>,
     /// The ICAP services, in the order of their names: `[icap.NAME]`.
     pub icap: Vec<IcapService>,
-    /// What scans bodies.
+    /// What scans bodies where no rule says otherwise, and how long and where they are held for it.
     pub inspect: InspectSettings,
+    /// Who scans which traffic, and how much of it: `[[rule]]` of `inspect.toml`. The first that matches holds; there is none
+    /// without the file.
+    pub inspect_rules: Vec<InspectRule>,
     /// What the built-in scanner looks for: `[[rule]]` of `scan.toml`.
     pub scan_rules: ScanBook,
     /// How names are resolved.
@@ -63,6 +67,8 @@ pub struct PolicySettings {
     pub limits: RuleSource,
     /// Where the rules of the built-in scanner were read from.
     pub scan: RuleSource,
+    /// Where the rules of inspection were read from.
+    pub inspect: RuleSource,
 }
 
 /// Where the rules of one kind were read from.

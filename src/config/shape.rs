@@ -98,6 +98,15 @@ pub(super) struct LogShape {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct InspectShape {
     pub default: Option<Spanned<Strings>>,
+    pub hold: Option<Text>,
+    pub idle_gap: Option<Text>,
+    pub first_byte_gap: Option<Text>,
+    pub trickle_after: Option<Text>,
+    pub deadline: Option<Text>,
+    pub memory: Option<Spanned<Amount>>,
+    pub per_client: Option<Spanned<Amount>>,
+    pub total: Option<Spanned<Amount>>,
+    pub spool_dir: Option<Text>,
 }
 
 /// One `[icap.NAME]`.

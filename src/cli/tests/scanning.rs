@@ -167,7 +167,7 @@ fn check_tells_what_is_to_be_known_of_rules() {
     let root = directory("", &[("policies/scan.toml", rules)]);
     let path = root.path().join("t.toml");
     let ended = tether(&["check", "-c", path.to_str().expect("text")], &[]);
-    let expected = "2 scan rules; `tether scan` asks builtin; traffic is not scanned yet\n\
+    let expected = "2 scan rules\nbuilt-in rules: ok\n0 inspection rules; what none speaks of is scanned by builtin\n\
         note: rule `long`: expression 1 is too large for a table, so it is slow, and finds no match of more than 4096 bytes that \
         comes in several pieces\n\
         note: rule `short`: something shorter than 4 bytes makes looking for all literals of its `case` several times slower\n";

@@ -1,4 +1,4 @@
-//! `[icap.NAME]`: the services, and `[inspect]`: which of them scan.
+//! `[icap.NAME]`: the services.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::config::suggest::nearest;
 use crate::config::value::{self, Wrong, Zero, duration};
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
 use crate::icap::url::ServiceUrl;
-use crate::inspect::course::{BUILT_IN, InspectSettings, ScannerName};
+use crate::inspect::course::BUILT_IN;
 
 /// The name of the table of services.
-const ICAP: &str = "icap";
+pub(in crate::config) const ICAP: &str = "icap";
 
 /// `on_failure`.
 pub(in crate::config) const ON_FAILURE: Words<OnFailure> =
@@ -138,36 +138,4 @@ fn timeouts(shape: &IcapShape, default: IcapTimeouts, problems: &mut Problems) -
         whole: wait(&shape.whole, default.whole),
         ..default
     }
-}
-
-/// What scans, each once, each of them there.
-pub(super) fn inspect(draft: &Draft<'_, Shape>, problems: &mut Problems) -> InspectSettings {
-    let Some(written) = &draft.shape.inspect.default else { return InspectSettings::default() };
-    let services: Vec<&str> = draft.shape.icap.iter().flatten().map(|(name, _)| name.get_ref().as_str()).collect();
-    let mut default: Vec<ScannerName> = Vec::new();
-    for text in Strings::texts(written) {
-        let scanner = problems.value(&text, |text| scanner(text, &services, draft.completeness(ICAP)));
-        match scanner {
-            Some(scanner) if default.contains(&scanner) => {
-                let message = format!("`{scanner}` is listed twice");
-                problems.add(Place::Text(text.span()), message, "each scanner is asked once");
-            }
-            scanner => default.extend(scanner),
-        }
-    }
-    InspectSettings { default, ..InspectSettings::default() }
-}
-
-fn scanner(text: &str, services: &[&str], whole: Completeness) -> Result<ScannerName, Wrong> {
-    if text == BUILT_IN {
-        return Ok(ScannerName::BuiltIn);
-    }
-    if services.contains(&text) || whole == Completeness::Cut {
-        return Ok(ScannerName::Icap(text.into()));
-    }
-    let help = match nearest(text, services.iter().copied().chain([BUILT_IN])) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("write `{BUILT_IN}`, or a section `[icap.{text}]` with its `urls`"),
-    };
-    Err(Wrong::new(format!("there is no scanner `{text}`"), help))
 }

@@ -42,7 +42,7 @@ pub(super) fn check(
     let stream_idle = wait(&shape.stream_idle, Zero::Refused);
     DestinationRule {
         name: known.name(Kind::Destination, shape.name.as_ref(), section.span(), problems),
-        destination: scope::destination(shape.destination.as_ref(), known, problems).0,
+        destination: scope::destination(shape.destination.as_ref(), &known.groups, problems).0,
         preopen: shape.preopen.as_ref().and_then(|written| preopen(written, reuse, problems)).unwrap_or(0),
         reuse: reuse.flatten().unwrap_or_default(),
         idle,

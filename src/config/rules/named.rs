@@ -36,10 +36,36 @@ impl Kind {
     }
 }
 
+/// Every `[[group]]` of `limits.toml`, which other rule files speak of as well.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Groups {
+    groups: Vec<Arc<HostGroup>>,
+    whole: Completeness,
+}
+
+impl Groups {
+    /// The group called `name`; `None` where it may be one that could not be read.
+    pub fn find(&self, name: &str) -> Result<Option<Arc<HostGroup>>, Wrong> {
+        let group = self.groups.iter().find(|group| *group.name == *name);
+        if group.is_some() || self.whole == Completeness::Cut {
+            return Ok(group.cloned());
+        }
+        let known: Vec<&str> = self.groups.iter().map(|group| &*group.name).collect();
+        let otherwise =
+            format!("write a section `[[group]]` with `name = \"{name}\"` and its `hosts` into limits.toml");
+        Err(unknown("group", name, "group:", &known, otherwise))
+    }
+
+    /// The same, as those of a file that could not be read to its end.
+    pub fn cut(self) -> Self {
+        Self { whole: Completeness::Cut, ..self }
+    }
+}
+
 /// Every name of a rule file, and how far a name that is missing can be said not to be there.
 pub(super) struct Known<'d> {
     pub listeners: Listeners<'d>,
-    groups: Vec<Arc<HostGroup>>,
+    pub groups: Groups,
     limits: Vec<(&'d str, Range<usize>)>,
     rates: Vec<(&'d str, Range<usize>)>,
     draft: &'d Draft<'d, RulesShape>,
@@ -59,7 +85,7 @@ impl<'d> Known<'d> {
         unique_names("groups", &names(shape.group.iter().flatten().map(|group| &group.get_ref().name)), problems);
         let whole = draft.completeness(GROUP);
         let groups = shape.group.iter().flatten().filter_map(|section| group(section, whole, problems)).collect();
-        Self { listeners, groups, limits, rates, draft }
+        Self { listeners, groups: Groups { groups, whole }, limits, rates, draft }
     }
 
     /// The name of a rule of `kind`; one without is noted.
@@ -82,17 +108,6 @@ impl<'d> Known<'d> {
         if self.draft.completeness(kind.label()) == Completeness::Whole {
             problems.add(Place::Text(section), message, help);
         }
-    }
-
-    /// The group called `name`; `None` where it may have been cut out.
-    pub fn group(&self, name: &str) -> Result<Option<Arc<HostGroup>>, Wrong> {
-        let group = self.groups.iter().find(|group| *group.name == *name);
-        if group.is_some() || self.draft.completeness(GROUP) == Completeness::Cut {
-            return Ok(group.cloned());
-        }
-        let known: Vec<&str> = self.groups.iter().map(|group| &*group.name).collect();
-        let otherwise = format!("write a section `[[group]]` with `name = \"{name}\"` and its `hosts`");
-        Err(unknown("group", name, "group:", &known, otherwise))
     }
 
     /// The rule called `name` of the same kind, that a rule may take the place of.

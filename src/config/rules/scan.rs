@@ -105,7 +105,7 @@ fn rule(section: &Spanned<Section<RuleShape>>, whole: Completeness, problems: &m
         literals,
         regexes: each(shape.regexes.as_ref(), problems, regex),
         classes: each(shape.classes.as_ref(), problems, class),
-        media_types: each(shape.media_types.as_ref(), problems, |text| MediaTypePattern::parse(text).map_err(wrong)),
+        media_types: each(shape.media_types.as_ref(), problems, media_type),
         extensions: each(shape.extensions.as_ref(), problems, extension),
         urls: each(shape.urls.as_ref(), problems, |text| UrlPattern::parse(text).map_err(wrong)),
     }
@@ -120,7 +120,8 @@ impl RuleShape {
     }
 }
 
-fn each<T>(
+/// The values of a list; bad ones are noted.
+pub(super) fn each<T>(
     written: Option<&Spanned<Strings>>,
     problems: &mut Problems,
     read: impl Fn(&str) -> Result<T, Wrong>,
@@ -154,6 +155,11 @@ fn wrong_hex(error: SettingError) -> Wrong {
     }
 }
 
+/// A media type, or all of one kind.
+pub(super) fn media_type(text: &str) -> Result<MediaTypePattern, Wrong> {
+    MediaTypePattern::parse(text).map_err(wrong)
+}
+
 fn extension(text: &str) -> Result<Extension, Wrong> {
     Extension::parse(text).map_err(|error| {
         let bare = text.trim_start_matches(['*', '.']);
@@ -163,7 +169,8 @@ fn extension(text: &str) -> Result<Extension, Wrong> {
     })
 }
 
-fn class(text: &str) -> Result<Class, Wrong> {
+/// A class of files.
+pub(super) fn class(text: &str) -> Result<Class, Wrong> {
     Class::parse(text).map_err(|_| {
         let known = Class::ALL.map(Class::label);
         let help = match nearest(text, known) {

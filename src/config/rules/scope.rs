@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::named::{Kind, Known, unknown};
+use super::named::{Groups, Kind, Known, unknown};
 use super::shape::ScopeTexts;
 use crate::config::check::{Words, word};
 use crate::config::problem::{Place, Problems};
@@ -51,7 +51,7 @@ pub(super) fn check(
     known: &Known<'_>,
     problems: &mut Problems,
 ) -> RuleScope {
-    let (destination, default_count) = destination(texts.destination, known, problems);
+    let (destination, default_count) = destination(texts.destination, &known.groups, problems);
     let per = per(kind, texts.per, section.clone(), known, problems);
     let count_by = texts.count_by.and_then(|text| problems.value(text, word(COUNT_BY)));
     if let Some(text) = texts.count_by.filter(|_| !matches!(per, None | Some(Per::Destination | Per::Pair))) {
@@ -76,21 +76,21 @@ pub(super) fn check(
 /// The destinations of a rule, and what counts as one of them unless the rule says so.
 pub(super) fn destination(
     written: Option<&Text>,
-    known: &Known<'_>,
+    groups: &Groups,
     problems: &mut Problems,
 ) -> (DestinationMatch, CountBy) {
-    let read = written.and_then(|text| problems.value(text, |text| matched(value::destination(text)?, known)));
+    let read = written.and_then(|text| problems.value(text, |text| matched(value::destination(text)?, groups)));
     read.unwrap_or((DestinationMatch::Any, CountBy::Domain))
 }
 
-fn matched(destination: Destination, known: &Known<'_>) -> Result<(DestinationMatch, CountBy), Wrong> {
+fn matched(destination: Destination, groups: &Groups) -> Result<(DestinationMatch, CountBy), Wrong> {
     Ok(match destination {
         Destination::Any => (DestinationMatch::Any, CountBy::Domain),
         Destination::Network(net) => (DestinationMatch::Network(net), CountBy::Rule),
         Destination::Host(pattern, None) => (DestinationMatch::Host { pattern, port: None }, CountBy::Host),
         Destination::Host(pattern, port) => (DestinationMatch::Host { pattern, port }, CountBy::HostPort),
         Destination::Pattern(pattern, port) => (DestinationMatch::Host { pattern, port }, CountBy::Rule),
-        Destination::Group(name) => match known.group(&name)? {
+        Destination::Group(name) => match groups.find(&name)? {
             Some(group) => (DestinationMatch::Group(group), CountBy::Rule),
             None => (DestinationMatch::Any, CountBy::Rule),
         },

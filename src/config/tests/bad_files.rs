@@ -95,6 +95,35 @@ fn services_and_scanners() {
 }
 
 #[test]
+fn what_is_held_and_where() {
+    table(&[
+        (
+            "[inspect]\nhold = \"0s\"\nidle_gap = \"1\"\nfirst_byte_gap = 2\n",
+            &[(2, 8, "zero", ""), (3, 12, "`1` has no unit", "`1s`"), (4, 18, "a string, not `2`", "\"2s\"")],
+        ),
+        (
+            "[inspect]\ntrickle_aft = \"5s\"\n",
+            &[(2, 1, "unknown key `trickle_aft` in `[inspect]`", "`trickle_after`?")],
+        ),
+        ("[inspect]\nmemory = 1\ntotal = \"x\"\n", &[(2, 10, "less than 4KiB", "4KiB"), (3, 9, "`x`", "2MiB")]),
+        (
+            "[inspect]\nmemory = \"1GiB\"\n",
+            &[(2, 10, "`memory` (1GiB) is more than `per_client` (256MiB)", "raise `per_client`")],
+        ),
+        (
+            "[inspect]\nper_client = \"1GiB\"\ntotal = \"1MiB\"\n",
+            &[(3, 9, "`per_client` (1GiB) is more than `total` (1MiB)", "lower `per_client`")],
+        ),
+        (
+            "[inspect]\nspool_dir = \"held\"\n",
+            &[(2, 13, "there is no directory `/nonexistent/held`", "beside this file")],
+        ),
+        ("[inspect]\nspool_dir = \"/proc/self/stat\"\n", &[(2, 13, "`/proc/self/stat` is not a directory", "")]),
+        ("[inspect]\nspool_dir = \"\"\n", &[(2, 13, "there is no directory", "leave the key out")]),
+    ]);
+}
+
+#[test]
 fn bad_addresses_and_clashes() {
     table(&[
         ("[admin]\nbind = \"127.0.0.1\"\n", &[(2, 8, "`127.0.0.1` is not an address and a port", "add a port")]),

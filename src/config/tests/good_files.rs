@@ -9,7 +9,7 @@ use crate::config::settings::Settings;
 use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, Overrides, parse, render};
 use crate::icap::settings::{IcapMethod, IcapService, OnFailure};
-use crate::inspect::course::ScannerName;
+use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::net::resolver::settings::ResolverKind;
 use crate::observe::access_log::{AccessFormat, AccessSink};
@@ -27,7 +27,7 @@ fn the_default_file_shows_every_key() {
     let everything = render(&good(
         "[[forward]]\nbind = \"127.0.0.1:1\"\non_server_fin = \"close\"\nhalf_close = \"5s\"\nprofile = \"panos\"\n\
          [limits]\nmemory = \"2GiB\"\n[policies]\ndir = \"/proc\"\n[resolver.hosts]\n\"intranet.example\" = \"10.1.2.3\"\n\
-         [icap.av]\nurls = \"icap://127.0.0.1:1344/respmod\"\n",
+         [icap.av]\nurls = \"icap://127.0.0.1:1344/respmod\"\n[inspect]\nspool_dir = \"/proc\"\n",
     ));
     let keys = everything.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
     let mut seen = 0;
@@ -39,7 +39,7 @@ fn the_default_file_shows_every_key() {
         assert!(shown, "{key}");
         seen += 1;
     }
-    assert!(seen > 44, "{seen} keys in\n{everything}");
+    assert!(seen > 53, "{seen} keys in\n{everything}");
 }
 
 #[test]
@@ -65,6 +65,7 @@ fn the_commented_examples_are_right() {
     let url = "icap://127.0.0.1:1344/respmod".parse().expect("address");
     assert_eq!(settings.icap, [IcapService::new("av", vec![url])]);
     assert_eq!(settings.inspect.default, [ScannerName::BuiltIn, ScannerName::Icap("av".into())]);
+    assert_eq!(settings.inspect.spool.dir, Some(PathBuf::from("/var/tmp")));
 }
 
 #[test]
@@ -118,6 +119,34 @@ fn services_arrive_and_are_asked_in_the_order_of_the_list() {
     assert_eq!(settings.inspect.default, [ScannerName::Icap("slow".into()), ScannerName::BuiltIn]);
     assert_eq!(good("[inspect]\ndefault = []\n").inspect.default, []);
     assert_eq!(good("").inspect.default, [ScannerName::BuiltIn]);
+}
+
+#[test]
+fn how_bodies_are_held_arrives() {
+    let settings = good(
+        "[inspect]\nhold = \"1s\"\nidle_gap = \"2s\"\nfirst_byte_gap = \"3s\"\ntrickle_after = \"4s\"\ndeadline = \"5s\"\n\
+         memory = 4096\nper_client = \"1MiB\"\ntotal = \"1GB\"\nspool_dir = \"/proc\"\n",
+    );
+    let seconds = Duration::from_secs;
+    let hold = HoldSettings {
+        longest: seconds(1),
+        idle_gap: seconds(2),
+        first_byte_gap: seconds(3),
+        trickle_after: seconds(4),
+        deadline: seconds(5),
+    };
+    let spool =
+        SpoolSettings { memory: 4096, per_client: 1 << 20, total: 1_000_000_000, dir: Some(PathBuf::from("/proc")) };
+    assert_eq!(settings.inspect, InspectSettings { default: vec![ScannerName::BuiltIn], hold, spool });
+}
+
+#[test]
+fn the_directory_of_held_bodies_is_found_beside_the_file() {
+    let root = tempfile::tempdir().expect("directory");
+    std::fs::create_dir(root.path().join("held")).expect("directory");
+    let text = "[inspect]\nspool_dir = \"held\"\n";
+    let settings = parse("t.toml", root.path(), text.into(), &Overrides::default()).expect("good");
+    assert_eq!(settings.inspect.spool.dir, Some(root.path().join("held")));
 }
 
 #[test]

@@ -29,7 +29,8 @@ fn each_key_that_needs_a_restart_is_named_alone() {
 fn everything_else_holds_at_once() {
     let new = format!(
         "{OLD}on_client_fin = \"finish\"\nprofile = \"cgnat\"\n[destinations]\nallow = [\"10.0.0.0/8\"]\n[limits]\nmode = \"off\"\n\
-         stream_lane = 10\n[policies]\ndir = \"/proc\"\n[timeouts]\nclient_idle = \"1s\"\ndrain = \"1s\"\n"
+         stream_lane = 10\n[policies]\ndir = \"/proc\"\n[inspect]\ndefault = []\nhold = \"1s\"\nmemory = \"4KiB\"\n\
+         spool_dir = \"/proc\"\n[timeouts]\nclient_idle = \"1s\"\ndrain = \"1s\"\n"
     );
     let (old, new) = (good(OLD), good(&new));
     assert_ne!(old, new);

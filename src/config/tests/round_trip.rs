@@ -13,7 +13,7 @@ use crate::config::render;
 use crate::config::settings::{PolicySettings, Settings};
 use crate::flow::settings::Timeouts;
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
-use crate::inspect::course::{InspectSettings, ScannerName};
+use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
@@ -34,7 +34,9 @@ fn the_text_is_a_file_a_person_would_write() {
                     on_client_fin = \"cancel\"\n\n[destinations]\nallow = []\nconnect_ports = [\"443\", \"8443\"]\n\n\
                     [limits]\nmode = \"enforce\"\nstream_after = \"10s\"\nstream_rate = 4096\nstream_lane = 50\n\n[policies]\n\n[resolver]\n\
                     kind = \"hickory\"\n\n[resolver.hosts]\n\"a.example\" = \"::1\"\n\n[log]\naccess = \"stdout\"\nformat = \"json\"\n\n\
-                    [inspect]\ndefault = [\"builtin\"]\n\n[timeouts]\nclient_idle = \"1m\"\n";
+                    [inspect]\ndefault = [\"builtin\"]\nhold = \"10s\"\nidle_gap = \"1s\"\nfirst_byte_gap = \"2s\"\n\
+                    trickle_after = \"5s\"\ndeadline = \"30s\"\nmemory = \"256KiB\"\nper_client = \"256MiB\"\ntotal = \"2GiB\"\n\n\
+                    [timeouts]\nclient_idle = \"1m\"\n";
     assert!(text.starts_with(expected), "{text}");
 }
 
@@ -148,6 +150,31 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
     })
 }
 
+// Boxed: all of it together is too much for the stack of a test.
+fn hold() -> BoxedStrategy<HoldSettings> {
+    prop::array::uniform5(wait())
+        .prop_map(|[longest, idle_gap, first_byte_gap, trickle_after, deadline]| HoldSettings {
+            longest,
+            idle_gap,
+            first_byte_gap,
+            trickle_after,
+            deadline,
+        })
+        .boxed()
+}
+
+fn spool() -> BoxedStrategy<SpoolSettings> {
+    let size = prop_oneof![4096..1u64 << 50, (4..4096u64).prop_map(|kib| kib << 10)];
+    let sizes = prop::array::uniform3(size);
+    (sizes, prop::option::of(Just(PathBuf::from("/proc"))))
+        .prop_map(|(mut sizes, dir)| {
+            sizes.sort_unstable();
+            let [memory, per_client, total] = sizes;
+            SpoolSettings { memory, per_client, total, dir }
+        })
+        .boxed()
+}
+
 prop_compose! {
     fn settings()(
         workers in 1..=1024usize,
@@ -161,6 +188,8 @@ prop_compose! {
         log in log(),
         timeouts in timeouts(),
         icap in services(),
+        hold in hold(),
+        spool in spool(),
     ) -> Settings {
         resolver.deadline = timeouts.resolve;
         let default = icap.iter().rev().map(|service| ScannerName::Icap(service.name.clone())).collect();
@@ -172,7 +201,7 @@ prop_compose! {
             limits,
             policies: PolicySettings { dir, ..PolicySettings::default() },
             icap,
-            inspect: InspectSettings { default, ..InspectSettings::default() },
+            inspect: InspectSettings { default, hold, spool },
             resolver,
             log,
             timeouts,

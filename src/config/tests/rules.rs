@@ -3,6 +3,7 @@
 mod bad;
 mod found;
 mod good;
+mod inspect;
 mod scan;
 mod written;
 
