@@ -99,14 +99,13 @@ fn missing(section: &Spanned<Section<RuleShape>>, whole: Completeness, problems:
 }
 
 fn rule(shape: &RuleShape, groups: &Groups, known: Scanners<'_>, problems: &mut Problems) -> InspectRule {
-    let name = shape.name.as_ref().and_then(|text| problems.value(text, |text| value::label(text).map(Into::into)));
+    let name = shape.name.as_ref().and_then(|text| problems.value(text, |text| value::label(text).map(str::to_owned)));
     let direction = shape.direction.as_ref().and_then(|text| problems.value(text, word(DIRECTIONS)));
     note_idle(shape, problems);
     if let (Some(written), Some(direction), Scanners::Named(services)) = (&shape.scanners, direction, known) {
         note_unasked(written, direction, services, problems);
     }
     InspectRule {
-        name: name.unwrap_or_else(|| RULE.into()),
         note: shape.note.as_ref().map(|text| text.get_ref().as_str()).unwrap_or_default().into(),
         destination: scope::destination(shape.destination.as_ref(), groups, problems).0,
         source: shape.source.as_ref().and_then(|text| problems.value(text, value::source)).flatten(),
@@ -118,6 +117,7 @@ fn rule(shape: &RuleShape, groups: &Groups, known: Scanners<'_>, problems: &mut 
         over: shape.over.as_ref().and_then(|text| problems.value(text, word(OVER))),
         on_overload: shape.on_overload.as_ref().and_then(|text| problems.value(text, word(ON_OVERLOAD))),
         streams: shape.streams.as_ref().and_then(|text| problems.value(text, word(STREAMS))),
+        ..InspectRule::new(name.as_deref().unwrap_or(RULE))
     }
 }
 

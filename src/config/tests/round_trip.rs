@@ -150,46 +150,38 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
     })
 }
 
-// Boxed: all of it together is too much for the stack of a test.
-fn hold() -> BoxedStrategy<HoldSettings> {
-    prop::array::uniform5(wait())
-        .prop_map(|[longest, idle_gap, first_byte_gap, trickle_after, deadline]| HoldSettings {
-            longest,
-            idle_gap,
-            first_byte_gap,
-            trickle_after,
-            deadline,
-        })
-        .boxed()
+fn hold() -> impl Strategy<Value = HoldSettings> {
+    prop::array::uniform5(wait()).prop_map(|[longest, idle_gap, first_byte_gap, trickle_after, deadline]| {
+        HoldSettings { longest, idle_gap, first_byte_gap, trickle_after, deadline }
+    })
 }
 
-fn spool() -> BoxedStrategy<SpoolSettings> {
+fn spool() -> impl Strategy<Value = SpoolSettings> {
     let size = prop_oneof![4096..1u64 << 50, (4..4096u64).prop_map(|kib| kib << 10)];
     let sizes = prop::array::uniform3(size);
-    (sizes, prop::option::of(Just(PathBuf::from("/proc"))))
-        .prop_map(|(mut sizes, dir)| {
-            sizes.sort_unstable();
-            let [memory, per_client, total] = sizes;
-            SpoolSettings { memory, per_client, total, dir }
-        })
-        .boxed()
+    (sizes, prop::option::of(Just(PathBuf::from("/proc")))).prop_map(|(mut sizes, dir)| {
+        sizes.sort_unstable();
+        let [memory, per_client, total] = sizes;
+        SpoolSettings { memory, per_client, total, dir }
+    })
 }
 
+// Boxed where it is large: all of it together is too much for the stack of a test.
 prop_compose! {
     fn settings()(
         workers in 1..=1024usize,
         admin in any::<IpAddr>(),
-        forward in forward(),
+        forward in forward().boxed(),
         allow in prop::collection::vec(network(), 0..4),
         connect_ports in ports(),
         limits in limits(),
         dir in prop::option::of(Just(PathBuf::from("/proc"))),
         mut resolver in resolver(),
         log in log(),
-        timeouts in timeouts(),
-        icap in services(),
-        hold in hold(),
-        spool in spool(),
+        timeouts in timeouts().boxed(),
+        icap in services().boxed(),
+        hold in hold().boxed(),
+        spool in spool().boxed(),
     ) -> Settings {
         resolver.deadline = timeouts.resolve;
         let default = icap.iter().rev().map(|service| ScannerName::Icap(service.name.clone())).collect();
