@@ -11,3 +11,4 @@ pub mod magic;
 pub mod rules;
 pub mod scan;
 pub mod settings;
+pub mod spool;
