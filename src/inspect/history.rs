@@ -3,7 +3,7 @@
 mod pattern;
 
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash};
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,9 @@ pub const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Different clients that make a stream worth a suggestion.
 pub const CLIENTS: usize = 3;
+
+/// Longest part of a media type that counts, in bytes.
+const LONGEST_TYPE: usize = 127;
 
 /// Most suggestions.
 pub const MOST_SUGGESTIONS: usize = 1_024;
@@ -32,7 +35,13 @@ pub struct Kind {
 impl Kind {
     /// The kind of `path` on `host`; the query does not count. `media_type` is that of the response.
     pub fn of(host: &str, path: &str, media_type: &str) -> Self {
+        let media_type = &media_type[..media_type.floor_char_boundary(LONGEST_TYPE)];
         Self { host: host.into(), pattern: pattern::fold(path).into(), media_type: media_type.into() }
+    }
+
+    fn suggestion(&self, evidence: &'static str, streams: u32, last: Instant) -> Suggestion {
+        let Kind { host, pattern, media_type } = self.clone();
+        Suggestion { host, pattern, media_type, evidence, streams, clients: CLIENTS, last }
     }
 }
 
@@ -98,15 +107,7 @@ impl History {
         entry.last = now;
         entry.note_client(client);
         if entry.clients.iter().all(Option::is_some) {
-            let suggestion = Suggestion {
-                host: kind.host.clone(),
-                pattern: kind.pattern.clone(),
-                media_type: kind.media_type.clone(),
-                evidence,
-                streams: entry.streams,
-                clients: CLIENTS,
-                last: now,
-            };
+            let suggestion = kind.suggestion(evidence, entry.streams, now);
             self.suggestions.put(number, suggestion);
         }
         if self.entries.len() > MOST {
@@ -134,7 +135,7 @@ impl History {
         fresh
     }
 
-    fn number(&self, kind: &impl Hash) -> u64 {
+    fn number(&self, kind: &Kind) -> u64 {
         self.numbers.hash_one(kind)
     }
 }

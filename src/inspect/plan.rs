@@ -177,7 +177,8 @@ fn plan_oversize(media: Option<WindowCause>, course: &Course) -> Plan {
     }
 }
 
-fn plan_over(over: Over) -> Plan {
+/// The plan for a body larger than the cap that is treated so; also for one of unknown length that passed the cap.
+pub fn plan_over(over: Over) -> Plan {
     match over {
         Over::Block => Plan::Block(Unscannable::TooLarge),
         Over::PassUnscanned => Plan::Pass(Unscanned::TooLarge),
