@@ -5,12 +5,15 @@
 
 pub mod body;
 pub mod chunked;
+pub mod content;
 pub mod field;
 pub mod framing;
 pub mod head;
+mod lines;
 pub mod method;
 pub mod push;
 pub mod reply;
 pub mod request;
 pub mod response;
+pub mod rewrite;
 pub mod target;
