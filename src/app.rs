@@ -33,6 +33,7 @@ use crate::worker::{self, Stage, WorkerPlan};
 /// Sockets that may wait to be taken over by another worker.
 const INBOX: usize = 1024;
 
+pub mod bypass;
 mod operations;
 mod pressure;
 pub mod reload;
@@ -101,7 +102,7 @@ impl App {
         let forward: Vec<SocketAddr> = ports.iter().map(|port| port.address).collect();
         let own = forward.iter().copied().chain([admin_listener.local_addr()?]).collect();
         let shared = Shared {
-            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)),
+            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)?),
             sources: Arc::default(),
             overload: Arc::default(),
             learned: Arc::default(),

@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::bypass::LiveBypass;
 use super::slots::Slots;
+use crate::admin::settings::AdminTokens;
 use crate::config::{changes_needing_restart, settings::Settings};
 use crate::flow::services::{ForwardPolicy, Tuning};
 use crate::limits::Limits;
@@ -29,6 +31,8 @@ pub struct Reloader {
     tuning: watch::Sender<Arc<Tuning>>,
     policy: Arc<ArcSwap<ForwardPolicy>>,
     limits: Arc<Limits>,
+    bypass: Arc<LiveBypass>,
+    tokens: ArcSwap<AdminTokens>,
     generation: AtomicU64,
     failed: AtomicU64,
     last_done: AtomicBool,
@@ -58,13 +62,18 @@ pub struct ReloadStats {
 
 impl Reloader {
     /// Puts `settings` in force. `own` are the addresses we listen on: no client may go there.
-    pub fn new(settings: Settings, own: Vec<SocketAddr>, slots: Slots, load: Option<Load>) -> Self {
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn new(settings: Settings, own: Vec<SocketAddr>, slots: Slots, load: Option<Load>) -> anyhow::Result<Self> {
+        let bypass = Arc::new(LiveBypass::open(&settings)?);
+        let tokens = ArcSwap::from_pointee(settings.admin.tokens.clone());
         let limits = Limits::new(settings.limits.mode, rules(&settings, slots));
         let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own)));
         let tuning = watch::Sender::new(Arc::new(tuning(&settings)));
         let (generation, failed, last_done) = (AtomicU64::new(1), AtomicU64::new(0), AtomicBool::new(true));
         let current = Mutex::new(settings);
-        Self {
+        Ok(Self {
             load,
             current,
             own,
@@ -72,11 +81,13 @@ impl Reloader {
             tuning,
             policy,
             limits,
+            bypass,
+            tokens,
             generation,
             failed,
             last_done,
             edited: Mutex::default(),
-        }
+        })
     }
 
     /// Follows the settings of connections accepted from now on.
@@ -92,6 +103,16 @@ impl Reloader {
     /// How much at once.
     pub fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    /// What passes unscanned or unlimited.
+    pub fn bypass(&self) -> &Arc<LiveBypass> {
+        &self.bypass
+    }
+
+    /// Who may change something.
+    pub fn tokens(&self) -> Arc<AdminTokens> {
+        self.tokens.load_full()
     }
 
     /// The settings in force.
@@ -124,6 +145,8 @@ impl Reloader {
         self.limits.replace(settings.limits.mode, rules(&settings, self.slots));
         self.policy.store(Arc::new(policy(&settings, &self.own)));
         self.tuning.send_replace(Arc::new(tuning(&settings)));
+        self.bypass.replace(&settings.bypass_book, settings.bypass.learn);
+        self.tokens.store(Arc::new(settings.admin.tokens.clone()));
         *current = settings;
         self.edited.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.last_done.store(true, Relaxed);

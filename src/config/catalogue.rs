@@ -1,6 +1,6 @@
 //! Looks keys up in a commented example file, so that help texts quote lines that are known to be right.
 
-use super::{DEFAULT_TOML, LIMITS_TOML, SCAN_TOML};
+use super::{BYPASS_TOML, DEFAULT_TOML, LIMITS_TOML, SCAN_TOML};
 
 /// One kind of file: a commented example that has every key of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub(super) const RULES: Catalogue =
 
 /// The file of the built-in scanner's rules.
 pub(super) const SCAN: Catalogue = Catalogue { example: SCAN_TOML, shown_by: "the `policies/scan.toml` of Tether" };
+
+/// The file of the bypass list.
+pub(super) const BYPASS: Catalogue =
+    Catalogue { example: BYPASS_TOML, shown_by: "the `policies/bypass.toml` of Tether" };
 
 /// The section that shows how those with names of their own are written: what they share, and its name in the example.
 const NAMED: (&str, &str) = ("icap.", "icap.av");

@@ -1,9 +1,10 @@
-//! The rule files: limits, rates, single destinations, and what is scanned for, checked as strictly as the configuration itself.
+//! The rule files: limits, rates, single destinations, what is scanned for and what is not, checked as strictly as the configuration itself.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+mod bypass;
 mod destination;
 mod limit;
 mod named;
@@ -12,6 +13,7 @@ mod scan;
 mod scope;
 mod shape;
 
+pub(super) use bypass::read as read_bypass;
 #[cfg(test)]
 pub(super) use scan::read as read_scan;
 pub(super) use scope::Listeners;
@@ -23,6 +25,7 @@ use super::problem::Problems;
 use super::read::{self, Draft};
 use super::settings::{RuleBook, RuleSource, ScanBook};
 use crate::limits::settings::RuleSet;
+use crate::policy::bypass::BypassBook;
 use crate::upstream::settings::DestinationRule;
 use named::Known;
 use shape::RulesShape;
@@ -32,6 +35,9 @@ const LIMITS_FILE: &str = "limits.toml";
 
 /// The name of the file of the built-in scanner's rules.
 const SCAN_FILE: &str = "scan.toml";
+
+/// The name of the file of the bypass list.
+const BYPASS_FILE: &str = "bypass.toml";
 
 /// What a rule file says.
 #[derive(Clone, Debug)]
@@ -61,6 +67,13 @@ pub(super) fn load(dir: &Path, listeners: Listeners<'_>) -> Option<(Rules, RuleS
 pub(super) fn load_scan(dir: &Path) -> Option<(ScanBook, RuleSource, Document)> {
     let (path, mut document) = open(dir, SCAN_FILE)?;
     let book = scan::read(&mut document);
+    Some((book, RuleSource::File(path), document))
+}
+
+/// The bypass list in `dir`; `None` where there is no such file. What is wrong is noted in the document.
+pub(super) fn load_bypass(dir: &Path) -> Option<(BypassBook, RuleSource, Document)> {
+    let (path, mut document) = open(dir, BYPASS_FILE)?;
+    let book = bypass::read(&mut document);
     Some((book, RuleSource::File(path), document))
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Shape {
     pub resolver: Section<ResolverShape>,
     pub log: Section<LogShape>,
     pub inspect: Section<InspectShape>,
+    pub bypass: Section<BypassShape>,
+    pub state: Section<StateShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub icap: Option<BTreeMap<Text, Spanned<Section<IcapShape>>>>,
     pub timeouts: Section<TimeoutsShape>,
@@ -36,6 +38,7 @@ pub(super) struct Shape {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct AdminShape {
     pub bind: Option<Text>,
+    pub token_file: Option<Text>,
 }
 
 /// One `[[forward]]`.
@@ -98,6 +101,20 @@ pub(super) struct LogShape {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct InspectShape {
     pub default: Option<Spanned<Strings>>,
+}
+
+/// `[bypass]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct BypassShape {
+    pub learn: Option<Text>,
+}
+
+/// `[state]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StateShape {
+    pub dir: Option<Text>,
 }
 
 /// One `[icap.NAME]`.
