@@ -3,6 +3,8 @@
 //! It has a thread and a runtime of its own, so that it answers when every worker is busy.
 
 mod answers;
+mod bypass;
+pub mod bypass_record;
 mod changes;
 mod ends;
 mod exposition;

@@ -33,6 +33,7 @@ use crate::worker::{self, Stage, WorkerPlan};
 /// Sockets that may wait to be taken over by another worker.
 const INBOX: usize = 1024;
 
+pub mod bypass;
 mod operations;
 mod pressure;
 pub mod reload;
@@ -101,7 +102,7 @@ impl App {
         let forward: Vec<SocketAddr> = ports.iter().map(|port| port.address).collect();
         let own = forward.iter().copied().chain([admin_listener.local_addr()?]).collect();
         let shared = Shared {
-            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)),
+            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)?),
             sources: Arc::default(),
             overload: Arc::default(),
             learned: Arc::default(),
@@ -284,6 +285,7 @@ fn start_workers(
             policy: shared.reloader.policy(),
             limits: shared.reloader.limits().clone(),
             sources: shared.sources.clone(),
+            inspection: shared.reloader.inspection().clone(),
             overload: shared.overload.clone(),
             news: IdleNews { learned: shared.learned.clone(), ends: shown.ends[index].clone() },
             pseudonym: shared.pseudonym.clone(),
@@ -304,6 +306,7 @@ fn admin_view(shared: &Shared, shown: &Shown, state: &Arc<ServingState>) -> Admi
         access_log: shared.log.clone(),
         started: SystemTime::now(),
         resolver_stats: Arc::new(move || resolver.stats()),
+        inspection: shared.reloader.inspection().clone(),
         operations: operations::operations(&shared.reloader, &shared.overload, &shared.learned),
         state: state.clone(),
         version: env!("CARGO_PKG_VERSION"),

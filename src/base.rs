@@ -1,5 +1,6 @@
-//! Nouns that every other module uses: authorities, phases, reasons. Pure.
+//! Nouns that every other module uses: authorities, inspections, phases, reasons. Pure.
 
 pub mod authority;
+pub mod inspection;
 pub mod phase;
 pub mod reason;

@@ -32,6 +32,7 @@ pub use render::render;
 pub use restart::changes_needing_restart;
 pub use value::{Wrong, address};
 
+use crate::policy::bypass::BypassBook;
 use check::Scanners;
 use document::{Document, read_file};
 use problem::Problems;
@@ -54,6 +55,8 @@ pub const SCAN_TOML: &str = include_str!("../policies/scan.toml");
 
 /// The commented rules of inspection.
 pub const INSPECT_TOML: &str = include_str!("../policies/inspect.toml");
+/// The commented example of a bypass list, which is empty.
+pub const BYPASS_TOML: &str = include_str!("../policies/bypass.toml");
 
 /// Settings and where they came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +74,16 @@ pub enum Source {
     File(PathBuf),
     /// No file was named and [`SYSTEM_FILE`] is not there.
     BuiltIn,
+}
+
+impl Source {
+    /// Where relative paths begin.
+    fn base(&self) -> &Path {
+        match self {
+            Source::File(path) => path.parent().unwrap_or(path),
+            Source::BuiltIn => Path::new(""),
+        }
+    }
 }
 
 impl std::fmt::Display for Source {
@@ -107,6 +120,30 @@ pub fn admin_address(path: Option<&Path>, overrides: &Overrides) -> Result<Socke
     ConfigError::unless_good(vec![main]).map(|()| address)
 }
 
+/// The file of admin tokens that the configuration names, for commands which ask a running proxy for a change; `None` where
+/// the configuration names none or cannot be read.
+pub fn admin_token_file(path: Option<&Path>) -> Option<PathBuf> {
+    let (source, bytes) = find(path, Path::new(SYSTEM_FILE));
+    let main = Document::new("", bytes.ok()?);
+    let draft: Draft<'_, Shape> = read::read(&main.text, catalogue::MAIN, &mut Problems::default());
+    let name = draft.shape.admin.token_file.as_ref()?;
+    Some(source.base().join(name.get_ref()))
+}
+
+/// The bypass list in this file.
+///
+/// # Errors
+/// When it cannot be read, and everything that is wrong in it.
+pub fn bypass_file(path: &Path) -> Result<BypassBook, ConfigError> {
+    let name = path.display().to_string();
+    let mut document = match read_file(path) {
+        Ok(bytes) => Document::new(&name, bytes),
+        Err(error) => Document::unreadable(&name, &error, "bypass list", "name a file that is there"),
+    };
+    let book = rules::read_bypass(&mut document);
+    ConfigError::unless_good([document]).map(|()| book)
+}
+
 /// The file to read, and what is in it.
 fn find(path: Option<&Path>, system: &Path) -> (Source, std::io::Result<Vec<u8>>) {
     match path {
@@ -122,11 +159,7 @@ fn load_or(path: Option<&Path>, system: &Path, overrides: &Overrides) -> Result<
     let (source, bytes) = find(path, system);
     let label = source.to_string();
     let bytes = bytes.map_err(|error| unreadable(&label, &error))?;
-    let base = match &source {
-        Source::File(path) => path.parent().unwrap_or(path),
-        Source::BuiltIn => Path::new(""),
-    };
-    let settings = parse(&label, base, bytes, overrides)?;
+    let settings = parse(&label, source.base(), bytes, overrides)?;
     Ok(Loaded { settings, source })
 }
 
@@ -151,6 +184,11 @@ fn parse(label: &str, base: &Path, bytes: Vec<u8>, overrides: &Overrides) -> Res
             Completeness::Cut => Listeners::Unknown,
         };
         documents.extend(read_rules(&dir, listeners, services, &mut settings));
+    }
+    if let Some((book, source, document)) = settings.policies.dir.as_deref().and_then(rules::load_bypass) {
+        documents.push(document);
+        settings.policies.bypass = source;
+        settings.bypass_book = book;
     }
     ConfigError::unless_good(documents).map(|()| settings)
 }

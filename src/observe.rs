@@ -3,5 +3,6 @@
 pub mod access_log;
 pub mod counters;
 pub mod ends;
+pub mod inspection_counters;
 pub mod live;
 pub mod record;

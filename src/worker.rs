@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
+use crate::flow::inspection::shared::InspectionShared;
 use crate::flow::services::{ForwardPolicy, Services, Tuning};
 use crate::limits::Limits;
 use crate::limits::overload::Overload;
@@ -68,6 +69,8 @@ pub struct WorkerPlan {
     pub limits: Arc<Limits>,
     /// Who is here.
     pub sources: Arc<Sources>,
+    /// What inspections share.
+    pub inspection: Arc<InspectionShared>,
     /// How short the process is of what it needs.
     pub overload: Arc<Overload>,
     /// Where the ends of idle upstream connections are told.
@@ -174,12 +177,14 @@ fn services(plan: &mut WorkerPlan) -> Rc<Services> {
         policy: plan.policy.clone(),
         limits: plan.limits.clone(),
         sources: plan.sources.clone(),
+        inspection: plan.inspection.clone(),
         overload: plan.overload.clone(),
         news: plan.news.clone(),
         pool: Pool::new(plan.news.clone(), plan.counters.clone()),
         pseudonym: plan.pseudonym.clone(),
         nothing: "".into(),
         scratch: Rc::new(Scratch::default()),
+        decoded: Rc::new(Scratch::default()),
         buffers: Rc::new(BufferPool::default()),
         pipes: PipePool::new(plan.counters.clone()),
         counters: plan.counters.clone(),

@@ -4,13 +4,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{self, HeaderName};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::listener::Peer;
+use super::operations::Who;
 use super::routes::Site;
 
 /// Put on every answer, refusals included.
@@ -64,13 +66,25 @@ impl AllowedHosts {
 }
 
 /// Refuses requests under another name and completes the headers of every answer.
-pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(Peer(remote)): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let mut response = if !site.hosts.admit(&request) {
         refusal()
-    } else if let Err(forbidden) = site.changes.admit(&request) {
-        forbidden.into_response()
     } else {
-        next.run(request).await
+        match site.changes.admit(&request, &(site.view.operations.tokens)()) {
+            Ok(token) => {
+                request.extensions_mut().insert(Who { remote, token });
+                next.run(request).await
+            }
+            Err(forbidden) => {
+                tracing::warn!(%remote, method = %request.method(), ?forbidden, "the admin port refused a change");
+                forbidden.into_response()
+            }
+        }
     };
     response.headers_mut().extend(HEADERS);
     response

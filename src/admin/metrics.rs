@@ -14,6 +14,7 @@ use crate::http::method::METHODS;
 use crate::observe::counters::{HistogramSum, WorkerCounters};
 use crate::observe::live::Kind;
 
+mod inspection;
 mod operations;
 mod page;
 mod plain;
@@ -42,6 +43,7 @@ impl Collector for Scrape {
         live(view, &mut page)?;
         durations(view, &mut page)?;
         names(view, &mut page)?;
+        inspection::write(view, &mut page)?;
         operations::write(&view.operations, &mut page)?;
         kernel(&mut page)
     }

@@ -4,7 +4,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::settings::AdminTokens;
 use crate::limits::settings::{LimitMode, Over, RuleMode};
+
+mod bypass;
+
+pub use bypass::{AddBypass, BypassAccess, BypassRefused, RemoveBypass, SuggestionView, Who};
 
 /// One rule of the limits, and what it has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +211,12 @@ pub struct Operations {
     pub reloads: Read<ReloadView>,
     /// What has been learned of origins; in any order.
     pub origins: Read<Vec<OriginView>>,
+    /// What is bypassed.
+    pub bypass: BypassAccess,
+    /// What could be: hosts that turned out to be live streams. Nothing where `[bypass] learn` is off.
+    pub suggestions: Read<Vec<SuggestionView>>,
+    /// Who may change something.
+    pub tokens: Read<Arc<AdminTokens>>,
 }
 
 impl Default for LimitsAccess {
@@ -232,6 +243,9 @@ impl Default for Operations {
             reload: Arc::new(|| Err("this process was started without files".into())),
             reloads: Arc::new(ReloadView::default),
             origins: Arc::new(Vec::new),
+            bypass: BypassAccess::default(),
+            suggestions: Arc::new(Vec::new),
+            tokens: Arc::new(Arc::default),
         }
     }
 }

@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
 
 use super::answers::{problem, refusal};
+use super::bypass;
 use super::changes::Changes;
 use super::ends::{self, EndsQuery};
 use super::exposition::Exposition;
@@ -63,6 +64,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/api/v1/limits", get(limit_list).put(limit_change))
         .route("/api/v1/origins", get(origin_list))
         .route("/api/v1/reload", post(|State(site): State<Arc<Site>>| async move { reload::answer(&site.view).await }))
+        .merge(bypass::routes())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn_with_state(site.clone(), guard))
         .with_state(site)
@@ -123,7 +125,7 @@ async fn limit_change(
 }
 
 /// Whether the body is said to be JSON. No form of a foreign page can say so.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     said.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }

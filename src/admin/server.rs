@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::health;
-use super::listener::BoundedListener;
+use super::listener::{BoundedListener, Peer};
 use super::routes::{self, Site};
 use super::view::AdminView;
 
@@ -72,7 +72,8 @@ impl Drop for AdminServer {
 
 async fn serve(listener: BoundedListener, site: Arc<Site>, stopped: oneshot::Receiver<()>) {
     let (drain, drained) = oneshot::channel::<()>();
-    let server = axum::serve(listener, routes::router(site.clone())).with_graceful_shutdown(async {
+    let router = routes::router(site.clone()).into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async {
         let _ = drained.await;
     });
     let end = async {

@@ -43,7 +43,8 @@ const FAMILIES: &str = "
     tether_limit_evictions_total counter             tether_reuse_quarantined_origins gauge
     tether_overload_level gauge                      tether_overload_shed_total counter
     tether_config_reloads_total counter              tether_config_last_reload_successful gauge
-    tether_config_generation gauge
+    tether_config_generation gauge                   tether_bypass_entries gauge
+    tether_bypass_hits_total counter
     process_open_fds gauge                           process_resident_memory_bytes gauge
     process_cpu_seconds_total counter";
 

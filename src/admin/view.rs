@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::operations::Operations;
 use super::state::ServingState;
+use crate::flow::inspection::shared::InspectionShared;
 use crate::net::resolver::stats::ResolverStats;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
@@ -29,6 +30,8 @@ pub struct AdminView {
     pub resolver_stats: Arc<dyn Fn() -> ResolverStats + Send + Sync>,
     /// Limits, reloads and what was learned of origins.
     pub operations: Operations,
+    /// What inspections of all workers share.
+    pub inspection: Arc<InspectionShared>,
     /// Whether the process wants traffic.
     pub state: Arc<ServingState>,
     /// The version of this program.

@@ -1,13 +1,15 @@
 //! What the admin port may see and do: the parts of the running process, as it wants them shown.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::bypass::LiveBypass;
 use super::reload::Reloader;
 use crate::admin::operations::{
-    EditRefused, HolderView, HoldersWanted, LastReload, LimitEdit, LimitsAccess, Operations, OriginView, OverloadView,
-    ReloadDone, ReloadView, RuleEdit, RuleOrigin, RuleView,
+    BypassAccess, EditRefused, HolderView, HoldersWanted, LastReload, LimitEdit, LimitsAccess, Operations, OriginView,
+    OverloadView, ReloadDone, ReloadView, RuleEdit, RuleOrigin, RuleView,
 };
 use crate::limits::Limits;
 use crate::limits::overload::Overload;
@@ -18,6 +20,7 @@ use crate::upstream::learned::Learned;
 /// Everything the admin port needs of these parts.
 pub fn operations(reloader: &Arc<Reloader>, overload: &Arc<Overload>, learned: &Arc<Learned>) -> Operations {
     let (to_reload, to_count, learned) = (reloader.clone(), reloader.clone(), learned.clone());
+    let tokens = reloader.clone();
     Operations {
         limits: limits(reloader, overload),
         reload: Arc::new(move || {
@@ -27,6 +30,20 @@ pub fn operations(reloader: &Arc<Reloader>, overload: &Arc<Overload>, learned: &
         }),
         reloads: Arc::new(move || reloads(&to_count)),
         origins: Arc::new(move || learned.snapshot(Instant::now()).into_iter().map(origin).collect()),
+        bypass: bypass(reloader.bypass()),
+        suggestions: Arc::new(Vec::new),
+        tokens: Arc::new(move || tokens.tokens()),
+    }
+}
+
+fn bypass(live: &Arc<LiveBypass>) -> BypassAccess {
+    let (list, to_learn, to_add, to_remove) = (live.handle(), live.clone(), live.clone(), live.clone());
+    BypassAccess {
+        list: Arc::new(move || list.load_full()),
+        kept_in: live.kept_in().map(Path::to_owned),
+        learn: Arc::new(move || to_learn.learn_mode()),
+        add: Arc::new(move |rules, who| to_add.add(rules, who)),
+        remove: Arc::new(move |id, who| to_remove.remove(id, who)),
     }
 }
 

@@ -9,9 +9,20 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::bypass::LiveBypass;
 use super::slots::Slots;
+use crate::admin::settings::AdminTokens;
 use crate::config::{changes_needing_restart, settings::Settings};
+use crate::flow::inspection::policy::InspectPolicy;
+use crate::flow::inspection::shared::InspectionShared;
 use crate::flow::services::{ForwardPolicy, Tuning};
+use crate::icap::services::IcapServices;
+use crate::inspect::blocked::Blocked;
+use crate::inspect::book::InspectBook;
+use crate::inspect::course::Course;
+use crate::inspect::rules::Rules;
+use crate::inspect::scan::Scanner;
+use crate::inspect::spool::Spools;
 use crate::limits::Limits;
 use crate::limits::settings::{LimitMode, LimitRule, RuleSet};
 use crate::upstream::rules::DestinationRules;
@@ -29,6 +40,9 @@ pub struct Reloader {
     tuning: watch::Sender<Arc<Tuning>>,
     policy: Arc<ArcSwap<ForwardPolicy>>,
     limits: Arc<Limits>,
+    bypass: Arc<LiveBypass>,
+    tokens: ArcSwap<AdminTokens>,
+    inspection: Arc<InspectionShared>,
     generation: AtomicU64,
     failed: AtomicU64,
     last_done: AtomicBool,
@@ -58,13 +72,19 @@ pub struct ReloadStats {
 
 impl Reloader {
     /// Puts `settings` in force. `own` are the addresses we listen on: no client may go there.
-    pub fn new(settings: Settings, own: Vec<SocketAddr>, slots: Slots, load: Option<Load>) -> Self {
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn new(settings: Settings, own: Vec<SocketAddr>, slots: Slots, load: Option<Load>) -> anyhow::Result<Self> {
+        let bypass = Arc::new(LiveBypass::open(&settings)?);
+        let tokens = ArcSwap::from_pointee(settings.admin.tokens.clone());
         let limits = Limits::new(settings.limits.mode, rules(&settings, slots));
-        let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own)));
+        let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own, None)));
+        let inspection = Arc::new(shared(&settings));
         let tuning = watch::Sender::new(Arc::new(tuning(&settings)));
         let (generation, failed, last_done) = (AtomicU64::new(1), AtomicU64::new(0), AtomicBool::new(true));
         let current = Mutex::new(settings);
-        Self {
+        Ok(Self {
             load,
             current,
             own,
@@ -72,11 +92,14 @@ impl Reloader {
             tuning,
             policy,
             limits,
+            bypass,
+            tokens,
+            inspection,
             generation,
             failed,
             last_done,
             edited: Mutex::default(),
-        }
+        })
     }
 
     /// Follows the settings of connections accepted from now on.
@@ -92,6 +115,21 @@ impl Reloader {
     /// How much at once.
     pub fn limits(&self) -> &Arc<Limits> {
         &self.limits
+    }
+
+    /// What passes unscanned or unlimited.
+    pub fn bypass(&self) -> &Arc<LiveBypass> {
+        &self.bypass
+    }
+
+    /// Who may change something.
+    pub fn tokens(&self) -> Arc<AdminTokens> {
+        self.tokens.load_full()
+    }
+
+    /// What inspections share.
+    pub fn inspection(&self) -> &Arc<InspectionShared> {
+        &self.inspection
     }
 
     /// The settings in force.
@@ -122,8 +160,12 @@ impl Reloader {
         })?;
         let needs_restart = changes_needing_restart(&current, &settings);
         self.limits.replace(settings.limits.mode, rules(&settings, self.slots));
-        self.policy.store(Arc::new(policy(&settings, &self.own)));
+        let before = Before { settings: &current, inspect: self.policy.load().inspect.clone() };
+        self.policy.store(Arc::new(policy(&settings, &self.own, Some(before))));
+        self.inspection.spools.replace(settings.inspect.spool.clone());
         self.tuning.send_replace(Arc::new(tuning(&settings)));
+        self.bypass.replace(&settings.bypass_book, settings.bypass.learn);
+        self.tokens.store(Arc::new(settings.admin.tokens.clone()));
         *current = settings;
         self.edited.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.last_done.store(true, Relaxed);
@@ -165,12 +207,47 @@ fn tuning(settings: &Settings) -> Tuning {
     }
 }
 
-fn policy(settings: &Settings, own: &[SocketAddr]) -> ForwardPolicy {
+/// What was in force until now.
+struct Before<'b> {
+    settings: &'b Settings,
+    inspect: Arc<InspectPolicy>,
+}
+
+fn policy(settings: &Settings, own: &[SocketAddr], before: Option<Before<'_>>) -> ForwardPolicy {
     let mut destinations = settings.destinations.clone();
     destinations.own = own.to_vec();
     ForwardPolicy {
         destinations: Arc::new(destinations),
         rules: DestinationRules::new(settings.destination_rules.clone()),
+        inspect: Arc::new(inspect(settings, before)),
+    }
+}
+
+/// Rules and services that are what they were stay, with all that is known of them.
+fn inspect(settings: &Settings, before: Option<Before<'_>>) -> InspectPolicy {
+    let book = InspectBook::new(settings.inspect_rules.clone(), Course::of(&settings.inspect.default));
+    let kept = before.as_ref().filter(|before| before.settings.scan_rules == settings.scan_rules);
+    let scanner = kept.and_then(|before| before.inspect.scanner.clone()).or_else(|| scanner(settings));
+    let services = match &before {
+        Some(before) => before.inspect.services.renewed(&settings.icap),
+        None => IcapServices::new(&settings.icap),
+    };
+    InspectPolicy { book, scanner, services: Arc::new(services), hold: settings.inspect.hold }
+}
+
+/// The built-in scanner. Its rules compiled when they were read, so they do now.
+fn scanner(settings: &Settings) -> Option<Scanner> {
+    let compiled = Rules::compile(settings.scan_rules.rules.clone());
+    let compiled = compiled.inspect_err(|fault| warn!(?fault, "the rules of the built-in scanner cannot be used"));
+    compiled.ok().map(|compiled| Scanner::new(compiled.rules))
+}
+
+fn shared(settings: &Settings) -> InspectionShared {
+    InspectionShared {
+        spools: Arc::new(Spools::new(settings.inspect.spool.clone())),
+        blocked: Blocked::default(),
+        history: Mutex::default(),
+        bypass: Arc::default(),
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Phase {
     ResponseBody,
     /// We hold bytes that the client does not take.
     ClientWrite,
+    /// The body is here, and a scanner has the turn.
+    Scan,
     /// A rate is reached: bytes wait for their turn.
     Throttled,
     /// CONNECT tunnel or upgraded connection.
@@ -34,7 +36,7 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order of the discriminants.
-    pub const ALL: [Phase; 13] = [
+    pub const ALL: [Phase; 14] = [
         Phase::Idle,
         Phase::RequestHead,
         Phase::Queued,
@@ -45,6 +47,7 @@ impl Phase {
         Phase::ResponseHead,
         Phase::ResponseBody,
         Phase::ClientWrite,
+        Phase::Scan,
         Phase::Throttled,
         Phase::Tunnel,
         Phase::OwnAnswer,
@@ -71,6 +74,7 @@ impl Phase {
             Phase::ResponseHead => "response_head",
             Phase::ResponseBody => "response_body",
             Phase::ClientWrite => "client_write",
+            Phase::Scan => "scan",
             Phase::Throttled => "throttled",
             Phase::Tunnel => "tunnel",
             Phase::OwnAnswer => "own_answer",

@@ -140,6 +140,26 @@ pub enum Reason {
     StreamLimit,
     /// The stream was the longest silent one, and another needed its slot.
     StreamEvicted,
+    /// A scanner found something in a body, or in what is said of it, before any of it had gone out.
+    ContentBlocked,
+    /// A scanner found something in a body whose beginning had gone out.
+    ContentCut,
+    /// Something was found in a stream from the same address a moment ago.
+    UrlBlocked,
+    /// The request body is larger than its rule lets pass.
+    RequestTooLarge,
+    /// The response body is larger than its rule lets pass.
+    ResponseTooLarge,
+    /// The response body turned out to be larger than its rule lets pass after its beginning had gone out.
+    SizeCut,
+    /// A scanner without which nothing may pass could not be asked.
+    ScannerFailed,
+    /// The same, after the beginning of the body had gone out.
+    ScannerCut,
+    /// There was no room to hold the body until it was scanned.
+    ScanOverload,
+    /// A file of unknown length did not come to its end in the time there is to scan it whole.
+    SlowFile,
 }
 
 impl Reason {

@@ -1,6 +1,6 @@
 //! Looks keys up in a commented example file, so that help texts quote lines that are known to be right.
 
-use super::{DEFAULT_TOML, INSPECT_TOML, LIMITS_TOML, SCAN_TOML};
+use super::{BYPASS_TOML, DEFAULT_TOML, INSPECT_TOML, LIMITS_TOML, SCAN_TOML};
 
 /// One kind of file: a commented example that has every key of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub(super) const SCAN: Catalogue = Catalogue { example: SCAN_TOML, shown_by: "th
 /// The file of the rules of inspection.
 pub(super) const INSPECT: Catalogue =
     Catalogue { example: INSPECT_TOML, shown_by: "the `policies/inspect.toml` of Tether" };
+
+/// The file of the bypass list.
+pub(super) const BYPASS: Catalogue =
+    Catalogue { example: BYPASS_TOML, shown_by: "the `policies/bypass.toml` of Tether" };
 
 /// The section that shows how those with names of their own are written: what they share, and its name in the example.
 const NAMED: (&str, &str) = ("icap.", "icap.av");

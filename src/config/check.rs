@@ -19,6 +19,7 @@ use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
 use crate::observe::access_log::{AccessFormat, LogSettings};
 use crate::policy::destination::{DestinationSettings, PortSet};
 
+mod access;
 mod binds;
 mod forward;
 mod half_close;
@@ -32,6 +33,7 @@ mod timeouts;
 
 use binds::Bind;
 
+pub(super) use access::LEARN;
 pub(super) use half_close::{FIN_POLICIES, HalfCloseTexts, PROFILES, SERVER_FINS, half_close};
 pub(super) use icap::{ICAP, ON_FAILURE};
 pub(super) use inspect::{Scanners, scanners};
@@ -70,7 +72,10 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
     };
     Settings {
         workers: workers(shape.workers.as_ref(), problems).unwrap_or(default.workers),
-        admin: AdminSettings { bind: admin.address },
+        admin: AdminSettings {
+            bind: admin.address,
+            tokens: access::tokens(shape.admin.token_file.as_ref(), base, problems),
+        },
         forward,
         destinations: destinations(&shape.destinations, problems),
         limits: limits::check(&shape.limits, problems),
@@ -81,6 +86,9 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
         icap,
         inspect_rules: default.inspect_rules,
         scan_rules: default.scan_rules,
+        bypass: access::bypass(&shape.bypass, problems),
+        bypass_book: default.bypass_book,
+        state: access::state(&shape.state, base, problems),
         resolver: resolver(&shape.resolver, &timeouts, problems),
         log: log(&shape.log, problems),
         timeouts,

@@ -3,14 +3,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::rules;
-use super::settings::{PolicySettings, ScanBook, Settings};
-use crate::admin::settings::AdminSettings;
+use super::settings::{PolicySettings, ScanBook, Settings, StateSettings};
+use crate::admin::settings::{AdminSettings, AdminTokens};
 use crate::flow::settings::Timeouts;
 use crate::inspect::course::InspectSettings;
 use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::LogSettings;
+use crate::policy::bypass::{BypassBook, BypassSettings};
 use crate::policy::destination::DestinationSettings;
 use crate::policy::half_close::{FinPolicy, HalfClose};
 
@@ -25,7 +26,7 @@ impl Default for Settings {
         let rules = rules::built_in();
         Self {
             workers: std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_WORKERS)),
-            admin: AdminSettings { bind: loopback(9128) },
+            admin: AdminSettings { bind: loopback(9128), tokens: AdminTokens::default() },
             forward: vec![default_forward()],
             destinations: DestinationSettings::default(),
             limits: LimitSettings::default(),
@@ -36,6 +37,9 @@ impl Default for Settings {
             inspect: InspectSettings::default(),
             inspect_rules: Vec::new(),
             scan_rules: ScanBook::default(),
+            bypass: BypassSettings::default(),
+            bypass_book: BypassBook::default(),
+            state: StateSettings::default(),
             resolver: ResolverSettings { deadline: timeouts.resolve, ..ResolverSettings::default() },
             log: LogSettings::default(),
             timeouts,

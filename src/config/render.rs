@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use serde_spanned::Spanned;
 
 use super::check::{
-    FIN_POLICIES, LIMIT_MODES, LOG_FORMATS, OFF, ON_FAILURE, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT, Words,
+    FIN_POLICIES, LEARN, LIMIT_MODES, LOG_FORMATS, OFF, ON_FAILURE, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT,
+    Words,
 };
-use super::settings::{PolicySettings, Settings};
+use super::settings::{PolicySettings, Settings, StateSettings};
 use super::shape::{
-    AdminShape, Amount, DestinationsShape, ForwardShape, IcapShape, InspectShape, LimitsShape, LogShape, PoliciesShape,
-    ResolverShape, Section, Shape, Strings, Text, TimeoutsShape, Whole,
+    AdminShape, Amount, BypassShape, DestinationsShape, ForwardShape, IcapShape, InspectShape, LimitsShape, LogShape,
+    PoliciesShape, ResolverShape, Section, Shape, StateShape, Strings, Text, TimeoutsShape, Whole,
 };
 use super::value::{spell_duration, spell_size};
+use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
 use crate::icap::settings::{IcapMethod, IcapService};
 use crate::inspect::course::{InspectSettings, ScannerName};
@@ -29,7 +31,7 @@ use crate::policy::destination::{DestinationSettings, PortSet};
 pub fn render(settings: &Settings) -> String {
     let shape = Shape {
         workers: Some(unplaced(Whole(settings.workers as u64))),
-        admin: Section(AdminShape { bind: text(settings.admin.bind) }),
+        admin: Section(admin(&settings.admin)),
         forward: Some(unplaced(settings.forward.iter().map(|port| unplaced(Section(forward(port)))).collect())),
         destinations: Section(destinations(&settings.destinations)),
         limits: Section(limits(&settings.limits)),
@@ -37,6 +39,8 @@ pub fn render(settings: &Settings) -> String {
         resolver: Section(resolver(&settings.resolver)),
         log: Section(log(&settings.log)),
         inspect: Section(inspect(&settings.inspect)),
+        bypass: Section(BypassShape { learn: word(LEARN, &settings.bypass.learn) }),
+        state: Section(state(&settings.state)),
         icap: (!settings.icap.is_empty()).then(|| settings.icap.iter().map(service).collect()),
         timeouts: Section(timeouts(&settings.timeouts)),
     };
@@ -97,12 +101,20 @@ fn limits(settings: &LimitSettings) -> LimitsShape {
 }
 
 fn policies(settings: &PolicySettings) -> PoliciesShape {
-    PoliciesShape { dir: directory(settings.dir.as_ref()) }
+    PoliciesShape { dir: full(settings.dir.as_ref()) }
+}
+
+fn state(settings: &StateSettings) -> StateShape {
+    StateShape { dir: full(settings.dir.as_ref()) }
+}
+
+fn admin(settings: &AdminSettings) -> AdminShape {
+    AdminShape { bind: text(settings.bind), token_file: full(settings.tokens.file.as_ref()) }
 }
 
 /// In full, because what is printed here may be put into another directory.
-fn directory(dir: Option<&PathBuf>) -> Option<Text> {
-    dir.and_then(|dir| text(std::path::absolute(dir).unwrap_or_else(|_| dir.clone()).display()))
+fn full(path: Option<&PathBuf>) -> Option<Text> {
+    path.and_then(|path| text(std::path::absolute(path).unwrap_or_else(|_| path.clone()).display()))
 }
 
 fn resolver(settings: &ResolverSettings) -> ResolverShape {
@@ -147,7 +159,7 @@ fn inspect(settings: &InspectSettings) -> InspectShape {
         memory: size(spool.memory),
         per_client: size(spool.per_client),
         total: size(spool.total),
-        spool_dir: directory(spool.dir.as_ref()),
+        spool_dir: full(spool.dir.as_ref()),
     }
 }
 

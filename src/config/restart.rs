@@ -3,15 +3,15 @@
 use super::settings::Settings;
 use crate::listen::settings::ForwardSettings;
 
-/// The keys that differ between `old` and `new` and are read once, at the start: threads, sockets, the resolver and the
-/// access log. All others hold as soon as `new` is in use. Each is named once, in the order of the file.
+/// The keys that differ between `old` and `new` and are read once, at the start: threads, sockets, the resolver, the
+/// access log and the state directory. All others hold as soon as `new` is in use. Each is named once, in the order of the file.
 pub fn changes_needing_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let names = |settings: &Settings| each(settings, |port| port.name.clone());
     let binds = |settings: &Settings| each(settings, |port| port.bind);
     let same_ports = old.forward.len() == new.forward.len();
     [
         ("workers", old.workers != new.workers),
-        ("admin.bind", old.admin != new.admin),
+        ("admin.bind", old.admin.bind != new.admin.bind),
         ("forward", !same_ports),
         ("forward.name", same_ports && names(old) != names(new)),
         ("forward.bind", same_ports && binds(old) != binds(new)),
@@ -19,6 +19,7 @@ pub fn changes_needing_restart(old: &Settings, new: &Settings) -> Vec<&'static s
         ("resolver.hosts", old.resolver.hosts != new.resolver.hosts),
         ("log.access", old.log.access != new.log.access),
         ("log.format", old.log.format != new.log.format),
+        ("state.dir", old.state != new.state),
         ("timeouts.resolve", old.resolver.deadline != new.resolver.deadline),
     ]
     .into_iter()

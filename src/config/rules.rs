@@ -1,9 +1,10 @@
-//! The rule files: limits, rates, single destinations, who scans what and what for, checked as strictly as the configuration itself.
+//! The rule files: limits, destinations, who scans what, what for and what not, checked as strictly as the configuration itself.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+mod bypass;
 mod destination;
 mod inspect;
 mod limit;
@@ -13,6 +14,7 @@ mod scan;
 mod scope;
 mod shape;
 
+pub(super) use bypass::read as read_bypass;
 #[cfg(test)]
 pub(super) use inspect::read as read_inspect;
 pub(super) use named::Groups;
@@ -29,6 +31,7 @@ use super::read::{self, Draft};
 use super::settings::{RuleBook, RuleSource, ScanBook};
 use crate::inspect::book::InspectRule;
 use crate::limits::settings::RuleSet;
+use crate::policy::bypass::BypassBook;
 use crate::upstream::settings::DestinationRule;
 use named::Known;
 use shape::RulesShape;
@@ -42,7 +45,10 @@ const SCAN_FILE: &str = "scan.toml";
 /// The name of the file of the rules of inspection.
 const INSPECT_FILE: &str = "inspect.toml";
 
-/// What `limits.toml` says.
+/// The name of the file of the bypass list.
+const BYPASS_FILE: &str = "bypass.toml";
+
+/// What a rule file says.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// Limits and rates.
@@ -84,6 +90,13 @@ pub(super) fn load_inspect(
     let (path, mut document) = open(dir, INSPECT_FILE)?;
     let rules = inspect::read(&mut document, groups, scanners);
     Some((rules, RuleSource::File(path), document))
+}
+
+/// The bypass list in `dir`; `None` where there is no such file. What is wrong is noted in the document.
+pub(super) fn load_bypass(dir: &Path) -> Option<(BypassBook, RuleSource, Document)> {
+    let (path, mut document) = open(dir, BYPASS_FILE)?;
+    let book = bypass::read(&mut document);
+    Some((book, RuleSource::File(path), document))
 }
 
 /// A rule file of `dir`; `None` where it is not there.

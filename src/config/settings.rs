@@ -13,14 +13,17 @@ use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::LogSettings;
+use crate::policy::bypass::{BypassBook, BypassSettings};
 use crate::policy::destination::DestinationSettings;
 use crate::upstream::settings::DestinationRule;
 
 mod rule_book;
 mod scanning;
+mod state;
 
 pub use rule_book::{LaneShare, RuleBook};
 pub use scanning::ScanBook;
+pub use state::StateSettings;
 
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +53,12 @@ pub struct Settings {
     pub inspect_rules: Vec<InspectRule>,
     /// What the built-in scanner looks for: `[[rule]]` of `scan.toml`.
     pub scan_rules: ScanBook,
+    /// What becomes of hosts that turn out to be live streams.
+    pub bypass: BypassSettings,
+    /// What is bypassed: `bypass.toml`.
+    pub bypass_book: BypassBook,
+    /// What a process keeps over its own end.
+    pub state: StateSettings,
     /// How names are resolved.
     pub resolver: ResolverSettings,
     /// Access log.
@@ -69,6 +78,8 @@ pub struct PolicySettings {
     pub scan: RuleSource,
     /// Where the rules of inspection were read from.
     pub inspect: RuleSource,
+    /// Where the bypass list was read from.
+    pub bypass: RuleSource,
 }
 
 /// Where the rules of one kind were read from.

@@ -26,6 +26,8 @@ pub(super) struct Shape {
     pub resolver: Section<ResolverShape>,
     pub log: Section<LogShape>,
     pub inspect: Section<InspectShape>,
+    pub bypass: Section<BypassShape>,
+    pub state: Section<StateShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub icap: Option<BTreeMap<Text, Spanned<Section<IcapShape>>>>,
     pub timeouts: Section<TimeoutsShape>,
@@ -36,6 +38,7 @@ pub(super) struct Shape {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct AdminShape {
     pub bind: Option<Text>,
+    pub token_file: Option<Text>,
 }
 
 /// One `[[forward]]`.
@@ -107,6 +110,20 @@ pub(super) struct InspectShape {
     pub per_client: Option<Spanned<Amount>>,
     pub total: Option<Spanned<Amount>>,
     pub spool_dir: Option<Text>,
+}
+
+/// `[bypass]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct BypassShape {
+    pub learn: Option<Text>,
+}
+
+/// `[state]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StateShape {
+    pub dir: Option<Text>,
 }
 
 /// One `[icap.NAME]`.

@@ -7,6 +7,9 @@ use tokio::time::Instant;
 use super::admission;
 use super::answer::{linger, refuse};
 use super::connect::dial_tied;
+use super::inspection::request::{Done, Upload};
+use super::inspection::stream::Watchers;
+use super::inspection::{self, Begun, Inspection, page};
 use super::pump::Pump;
 use super::reuse;
 use super::session::{Next, Session};
@@ -54,6 +57,19 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
     if reuse_of(session.rule.as_deref()) == Reuse::Off {
         reuse::announce_close(request, head);
     }
+    let mut inspection = match inspection::begin(session, request, authority, head) {
+        Ok(Begun::Free) => None,
+        Ok(Begun::Inspected(inspection)) => Some(inspection),
+        Err(reason) => return refuse(session, Some(request), reason).await,
+    };
+    if let Some(inspection) = &mut inspection {
+        match Box::pin(inspection::request::inspect(session, inspection, request, head)).await {
+            Ok(Done::GoesOn) => {}
+            Ok(Done::Answered(answer)) => return Box::pin(page::send(session, request, *answer)).await,
+            Ok(Done::Changed(_)) => return refuse(session, Some(request), Reason::ScannerFailed).await,
+            Err(reason) => return refuse_in_the_middle(session, request, reason).await,
+        }
+    }
     let mut kept = reuse::take(session, request, authority);
     let mut before = None;
     loop {
@@ -62,7 +78,7 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
             Err(reason) if before.is_some() => return refuse_in_the_middle(session, request, reason).await,
             Err(reason) => return refuse(session, Some(request), reason).await,
         };
-        match attempt(session, request, chosen, head, before.take()).await {
+        match attempt(session, request, chosen, head, before.take(), inspection.as_deref_mut()).await {
             Tried::Ended(next) => return next,
             Tried::Failed(reason) => return refuse_in_the_middle(session, request, reason).await,
             Tried::Again(again) => before = Some(again),
@@ -105,11 +121,18 @@ async fn attempt(
     chosen: Chosen,
     head: &mut Vec<u8>,
     before: Option<Box<Attempt>>,
+    mut inspection: Option<&mut Inspection>,
 ) -> Tried {
     let Chosen { mut upstream, provenance } = chosen;
     let (holding, client, began, patience) = (session.holding, session.client, session.began(), session.patience());
     // Apart from the connection's own memory: an idle connection and a tunnel have none.
     let mut transfer = Box::new(Transfer::new(holding, client, upstream.socket.stream(), request, began, patience));
+    if let Some(inspection) = &mut inspection {
+        transfer.judge_response();
+        if let Some(Upload { pump, held }) = inspection.upload.take() {
+            transfer.send_by(pump, held);
+        }
+    }
     match before {
         Some(before) => transfer.resume(*before),
         None => transfer.send_head(head),
@@ -117,20 +140,38 @@ async fn attempt(
     if provenance == Provenance::Kept && reuse::may_repeat(request) {
         transfer.retain_request(reuse::REPLAYABLE as usize);
     }
-    let response = match transfer.response(request, &mut session.ahead).await {
+    let mut response = match transfer.response(request, &mut session.ahead).await {
         Ok(response) => response,
         Err(TransferFault::Unanswered(reason)) if provenance == Provenance::Kept => {
             let again = transfer.into_attempt();
             upstream.has_failed(&session.services.news.learned, began);
             return repeat(session, again, reason);
         }
-        Err(TransferFault::Unanswered(reason) | TransferFault::Failed(reason)) => return Tried::Failed(reason),
+        Err(TransferFault::Unanswered(reason) | TransferFault::Failed(reason)) => {
+            return Tried::Failed(inspection::stopped(session, &transfer, reason));
+        }
     };
     if let Err(reason) = admission::admit_response(session, request, &response).await {
         return Tried::Failed(reason);
     }
-    let delivered = deliver(session, &response, &mut transfer, &upstream.socket).await;
+    let watchers = match inspection {
+        Some(ref inspection) if response.kind == ResponseKind::Final => {
+            match Box::pin(inspection::response::inspect(session, inspection, &mut response, &mut transfer)).await {
+                Ok(watchers) => watchers,
+                Err(reason) if transfer.has_begun() => return Tried::Ended(cut(session, &response, reason)),
+                Err(reason) => return Tried::Failed(reason),
+            }
+        }
+        _ => None,
+    };
+    let delivered = deliver(session, &response, &mut transfer, &upstream.socket, watchers).await;
+    if let Some(inspection) = inspection {
+        inspection.note_end(session, &transfer);
+    }
     drop(transfer);
+    if let Delivered::Refused(reason) = delivered {
+        return Tried::Failed(reason);
+    }
     if response.binds_upstream {
         upstream.bind();
     }
@@ -152,12 +193,23 @@ async fn refuse_in_the_middle(session: &mut Session<'_>, request: &Request, reas
     refuse(session, Some(&request), reason).await
 }
 
+/// Ends an answer that has begun and must not go on.
+fn cut(session: &Session<'_>, response: &Response, reason: Reason) -> Next {
+    if !response.ends_by_framing() {
+        reset_on_drop(session.client);
+    }
+    session.ledger.end(reason);
+    Next::Close
+}
+
 /// How a response was delivered, and what that means for both connections.
 enum Delivered {
     /// To its end, at that time. The origin's connection may be used again, or not; the client's goes on, or not.
     Whole { next: Next, reusable: Option<Promise>, ended: Instant },
     /// Not to its end: the client is cut.
     Cut(Reason),
+    /// Not at all: the client can still be told why.
+    Refused(Reason),
     /// The connection became a tunnel.
     Switched { surplus: Vec<u8>, to_client: Box<Pump> },
 }
@@ -167,6 +219,7 @@ async fn deliver(
     response: &Response,
     transfer: &mut Transfer<'_>,
     socket: &UpstreamSocket,
+    watchers: Option<Watchers>,
 ) -> Delivered {
     session.ledger.note(|record| {
         record.status = response.status;
@@ -176,7 +229,14 @@ async fn deliver(
         let (surplus, to_client) = transfer.take_tunnel_parts();
         return Delivered::Switched { surplus, to_client: Box::new(to_client) };
     }
-    if let Err(reason) = transfer.body(&mut session.ahead).await {
+    let sent = match &watchers {
+        None => transfer.body(&mut session.ahead).await,
+        Some(watchers) => Box::pin(inspection::stream::deliver(session, transfer, watchers)).await,
+    };
+    if let Err(reason) = sent {
+        if reason == Reason::ContentCut && !transfer.has_begun() {
+            return Delivered::Refused(Reason::ContentBlocked);
+        }
         if !response.ends_by_framing() {
             // Only a reset tells this client that the body is not whole (RFC 9112 section 8).
             reset_on_drop(session.client);
@@ -209,7 +269,7 @@ async fn settle(session: &mut Session<'_>, delivered: Delivered, upstream: Box<U
             }
             next
         }
-        Delivered::Cut(reason) => {
+        Delivered::Cut(reason) | Delivered::Refused(reason) => {
             session.ledger.end(reason);
             Next::Close
         }

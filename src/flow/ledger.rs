@@ -2,18 +2,25 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
 use super::services::Services;
+use crate::base::inspection::{ScanMode, Verdict};
 use crate::base::reason::Reason;
 use crate::http::method::Method;
+use crate::inspect::plan::Unscanned;
 use crate::net::socket::reset_on_drop;
 use crate::observe::ends::ExchangeEnd;
 use crate::observe::live::Row;
-use crate::observe::record::{End, Limited, Record, Stopped};
+use crate::observe::record::{End, Inspected, Limited, Record, Stopped};
 use crate::tether::tie::Cancelled;
+
+/// A body that was taken for a stream and ended within this time, and this size, was a page.
+const PAGE_TIME: Duration = Duration::from_secs(2);
+/// Bytes of such a body.
+const PAGE_BYTES: u64 = 1 << 20;
 
 /// Counts and logs the exchanges of one connection.
 pub struct Ledger<'a> {
@@ -63,6 +70,14 @@ impl<'a> Ledger<'a> {
         self.record.borrow().limit.clone()
     }
 
+    /// What was found in a body that flowed on.
+    pub fn found_in_stream(&self) -> Option<Arc<str>> {
+        let record = self.record.borrow();
+        let inspected = record.inspected.as_ref()?;
+        let found = inspected.mode == ScanMode::Window && inspected.verdict == Verdict::Blocked;
+        inspected.threat.clone().filter(|_| found)
+    }
+
     /// The exchange under way is over, though an answer of our own is still to be given: what it was doing, and since when
     /// nothing had moved.
     pub fn stop(&self) {
@@ -105,18 +120,42 @@ impl<'a> Ledger<'a> {
             return;
         }
         let counters = &self.services.counters;
-        let record = self.record.borrow();
+        let mut record = self.record.borrow_mut();
         counters.in_flight.sub(1);
         counters.closed[reason as usize].add(1);
         counters.responses[usize::from(record.status / 100).min(counters.responses.len() - 1)].add(1);
         let now = Instant::now();
         counters.request_duration.observe(now.saturating_duration_since(record.began));
+        if let Some(inspected) = &mut record.inspected {
+            self.count_inspected(inspected, reason, now);
+        }
         let phase = cancelled.map_or_else(|| self.row.phase(), |cancelled| cancelled.phase);
         self.services.news.ends.exchange(ExchangeEnd::of(self.row, &record, (reason, phase), now));
         if self.services.log.is_on() {
             let (bytes_in, bytes_out) = self.row.bytes();
             let cancel_latency = cancelled.map(|cancelled| cancelled.took);
             self.services.log.write(self.row, &record, &End { reason, phase, cancel_latency, bytes_in, bytes_out });
+        }
+    }
+}
+
+impl Ledger<'_> {
+    /// Counts what came of an inspection.
+    fn count_inspected(&self, inspected: &mut Inspected, reason: Reason, now: Instant) {
+        let counters = &self.services.counters.inspection;
+        if reason == Reason::ContentCut {
+            inspected.verdict = Verdict::Cut;
+        }
+        counters.scans[inspected.mode as usize].add(1);
+        counters.verdicts[inspected.verdict as usize].add(1);
+        let bytes = self.row.bytes().1;
+        let why = Unscanned::ALL.iter().position(|why| Some(why.label()) == inspected.unscanned);
+        if let Some(counter) = why.and_then(|why| counters.unscanned_bytes.get(why)) {
+            counter.add(bytes);
+        }
+        let short = inspected.flowed.is_some_and(|flowed| now < flowed + PAGE_TIME) && bytes < PAGE_BYTES;
+        if short && reason == Reason::Done {
+            counters.regrets.add(1);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! One direction of a body or tunnel: from one socket to another, through the scratch, through a pipe, or from memory.
 
+mod at_hand;
+mod tapped;
+
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -7,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::outbox::Outbox;
 use super::services::Services;
+use super::tap::Tap;
 use crate::base::reason::Reason;
 use crate::http::body::{BodyFormat, BodyReader};
 use crate::http::framing::BodyFraming;
@@ -35,6 +39,8 @@ pub enum PumpFault {
     Malformed,
     /// The sink failed.
     Sink(io::Error),
+    /// What looks at the body on its way says that it must not go on.
+    Stopped(Reason),
 }
 
 impl PumpFault {
@@ -45,6 +51,7 @@ impl PumpFault {
             PumpFault::SourceCut => Reason::RequestBodyCut,
             PumpFault::Source(_) => Reason::ClientReset,
             PumpFault::Sink(_) => Reason::UpstreamReset,
+            PumpFault::Stopped(reason) => *reason,
         }
     }
 
@@ -55,6 +62,7 @@ impl PumpFault {
             PumpFault::Source(fault) if fault.kind() == io::ErrorKind::ConnectionReset => Reason::ResponseReset,
             PumpFault::SourceCut | PumpFault::Source(_) => Reason::ResponseCut,
             PumpFault::Sink(_) => Reason::ClientReset,
+            PumpFault::Stopped(reason) => *reason,
         }
     }
 }
@@ -84,6 +92,8 @@ pub struct Pump {
     read_ahead: ReadAhead,
     outbox: Outbox,
     pipe: Option<LentPipe>,
+    /// What looks at the body on its way.
+    tap: Option<Box<Tap>>,
     source_ended: bool,
     bulk: bool,
     /// Most bytes moved in one turn.
@@ -115,6 +125,7 @@ impl Pump {
             read_ahead,
             outbox: Outbox::default(),
             pipe: None,
+            tap: None,
             source_ended: false,
             bulk: false,
             turn: TURN,
@@ -183,6 +194,9 @@ impl Pump {
         if input.is_empty() || self.is_received() {
             return Ok(0);
         }
+        if self.tap.is_some() {
+            return self.feed_tap(input, services);
+        }
         if self.reader.plain_left() > 0 && self.format == BodyFormat::Plain {
             let count = usize::try_from(self.reader.plain_left()).unwrap_or(usize::MAX).min(input.len());
             self.received += count as u64;
@@ -217,8 +231,12 @@ impl Pump {
     ) -> Poll<Result<(), PumpFault>> {
         self.turn_left = self.turn;
         loop {
+            let tap = self.poll_tap(services, cx).map_err(PumpFault::Stopped)?;
             if self.poll_send(ends.sink, services, cx).map_err(PumpFault::Sink)?.is_pending() {
                 return self.poll_read_ahead(&mut ends, services, cx);
+            }
+            if tap.is_pending() {
+                return Poll::Pending;
             }
             if self.is_received() {
                 self.pipe = None;
@@ -259,7 +277,7 @@ impl Pump {
         services: &Services,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), PumpFault>> {
-        while self.read_ahead == ReadAhead::Bounded && self.outbox.len() < READ_AHEAD && !self.is_received() {
+        while self.reads_ahead() && self.outbox.len() < READ_AHEAD && !self.is_received() {
             if self.pipe.as_ref().is_some_and(|pipe| pipe.bytes() > 0) {
                 break;
             }
@@ -274,7 +292,7 @@ impl Pump {
         services: &Services,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), PumpFault>> {
-        let copied = !self.bulk || self.outbox.is_retaining();
+        let copied = !self.bulk || self.outbox.is_retaining() || self.tap.is_some();
         let spliceable = !copied && ends.ahead.is_empty() && self.format == BodyFormat::Plain;
         if !spliceable || self.reader.plain_left() < WORTH_A_PIPE {
             self.pipe = None;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::inspection::policy::InspectPolicy;
+use super::inspection::shared::InspectionShared;
 use super::settings::Timeouts;
 use crate::limits::Limits;
 use crate::limits::overload::Overload;
@@ -36,12 +38,14 @@ pub struct Tuning {
 }
 
 /// What a reload replaces for the next request of every connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ForwardPolicy {
     /// Where clients may go.
     pub destinations: Arc<DestinationSettings>,
     /// What is set for connections to single destinations.
     pub rules: DestinationRules,
+    /// What is scanned, and by whom.
+    pub inspect: Arc<InspectPolicy>,
 }
 
 /// The parts of one worker that its sessions share. A clone shares them too.
@@ -55,6 +59,8 @@ pub struct Services {
     pub limits: Arc<Limits>,
     /// Who is here.
     pub sources: Arc<Sources>,
+    /// What inspections share.
+    pub inspection: Arc<InspectionShared>,
     /// How short the process is of what it needs.
     pub overload: Arc<Overload>,
     /// Where the ends of idle upstream connections are told.
@@ -67,6 +73,8 @@ pub struct Services {
     pub nothing: Arc<str>,
     /// The worker's read buffer.
     pub scratch: Rc<Scratch>,
+    /// Where the worker undoes content codings.
+    pub decoded: Rc<Scratch>,
     /// Small buffers used again and again.
     pub buffers: Rc<BufferPool>,
     /// Pipes for splicing.

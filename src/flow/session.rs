@@ -24,6 +24,7 @@ use crate::http::target::Target;
 use crate::net::socket::poll_recv;
 use crate::observe::live::Row;
 use crate::observe::record::Profiles;
+use crate::policy::bypass::skips::Skips;
 use crate::policy::half_close::{FinPolicy, HalfClose, Profile};
 use crate::tether::tie::{Expired, OnFin, Tether, tied};
 use crate::upstream::kept::Kept;
@@ -45,6 +46,8 @@ pub struct Session<'a> {
     pub half_close: HalfClose,
     /// What is set for the destination of the request under way.
     pub rule: Option<Arc<DestinationRule>>,
+    /// What the bypass list leaves out for the request under way.
+    pub skips: Skips,
     /// Bytes of the client that were read before their time.
     pub ahead: Vec<u8>,
     /// The origin of the request before.
@@ -130,10 +133,10 @@ fn on_fin(half_close: HalfClose, services: &Services) -> OnFin {
 /// The work of a connection. It owns the session, so that whoever drops it drops all that was opened.
 async fn run(client: &TcpStream, holding: &Holding<'_>, half_close: HalfClose) {
     let (ledger, tether) = (holding.ledger(), holding.tether());
-    let (services, rule) = (ledger.services(), None);
+    let (services, rule, skips) = (ledger.services(), None, Skips::NONE);
     let (ahead, recent, kept, began) = (Vec::new(), None, Kept::default(), None);
     let mut session =
-        Session { client, services, tether, ledger, holding, half_close, rule, ahead, recent, kept, began };
+        Session { client, services, tether, ledger, holding, half_close, rule, skips, ahead, recent, kept, began };
     loop {
         let next = match session.arrival().await {
             Arrival::Request(request, mut head) => session.handle(&request, &mut head).await,
@@ -152,6 +155,7 @@ impl Session<'_> {
             Target::Origin(authority) => {
                 self.name_destination(authority);
                 self.recent = Some(authority.clone());
+                self.skips = self.find_skips(authority, head);
                 if let Err(reason) = admission::admit(self, request, authority).await {
                     return refuse(self, Some(request), reason).await;
                 }

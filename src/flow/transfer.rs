@@ -1,18 +1,21 @@
 //! One request and its response on one upstream connection: what is sent, what is read, in both directions at once.
 
 mod attempt;
+mod heads;
+mod inspected;
 mod waits;
 
-use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 pub use self::attempt::Attempt;
+pub use self::inspected::{Began, Took};
 use super::ahead::{WhenFull, read_ahead};
 use super::floor::RateFloor;
 use super::holding::{Event, Holding, in_answer};
+use super::inspection::held::{Ending, Held};
 use super::pump::{Ends, Pump, PumpFault, ReadAhead, WaitsFor};
 use super::services::Services;
 use super::settings::Patience;
@@ -21,14 +24,9 @@ use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
-use crate::http::push::Push;
 use crate::http::request::Request;
-use crate::http::response::{ClientConnection, Response, ResponseKind, read_response};
-use crate::net::socket::poll_recv;
+use crate::http::response::Response;
 use crate::tether::tie::Tether;
-
-/// Most interim responses before the final one.
-const MAX_INTERIM: u8 = 20;
 
 /// Both directions of an exchange.
 pub struct Transfer<'a> {
@@ -47,6 +45,17 @@ pub struct Transfer<'a> {
     /// Most bytes of a response head read at once.
     head_room: usize,
     upload_state: UploadState,
+    /// A request body that is at hand, and need not be read from the client.
+    upload_from: Option<Box<Held>>,
+    /// A response body that is, and need not be read from the origin.
+    download_from: Option<Box<Held>>,
+    began: Began,
+    /// Bytes of the final head, at the end of what is queued for the client.
+    head_length: usize,
+    /// A few bytes of a body that is taken go to the client.
+    trickles: bool,
+    /// Bytes that had to go to the client before the first one of it.
+    head_from: u64,
     interim: u8,
     heard: bool,
     floor: RateFloor,
@@ -108,6 +117,12 @@ impl<'a> Transfer<'a> {
             surplus: Vec::new(),
             head_room: usize::MAX,
             upload_state: UploadState::Running,
+            upload_from: None,
+            download_from: None,
+            began: Began::AtOnce,
+            head_length: 0,
+            trickles: false,
+            head_from: 0,
             interim: 0,
             heard: false,
             floor: RateFloor::default(),
@@ -196,7 +211,16 @@ impl<'a> Transfer<'a> {
             UploadState::Refused => return self.read_ahead(ahead, WhenFull::Stop, cx),
         }
         let ends = Ends { source: self.client, ahead: &mut *ahead, sink: self.upstream };
-        let polled = self.upload.poll(ends, self.services, cx);
+        let polled = match &mut self.upload_from {
+            None => self.upload.poll(ends, self.services, cx),
+            Some(held) => match self.upload.poll_from(held, self.upstream, self.services, cx) {
+                Poll::Ready(Ok(())) if held.ending() == Ending::GoesOn => {
+                    self.upload_from = None;
+                    self.upload.poll(ends, self.services, cx)
+                }
+                polled => polled,
+            },
+        };
         self.note_moved();
         match polled {
             Poll::Pending => Ok(()),
@@ -217,103 +241,6 @@ impl<'a> Transfer<'a> {
 
     fn read_ahead(&self, ahead: &mut Vec<u8>, full: WhenFull, cx: &mut Context<'_>) -> Result<(), TransferFault> {
         read_ahead(self.client, ahead, full, self.services, cx).map_err(TransferFault::Failed)
-    }
-
-    fn poll_head(&mut self, request: &Request, cx: &mut Context<'_>) -> Result<Poll<Response>, TransferFault> {
-        let services = self.services;
-        services.scratch.with(|scratch| {
-            loop {
-                let room = self.head_room.min(scratch.len());
-                let Poll::Ready(got) = poll_recv(self.upstream, cx, &mut scratch[..room]) else {
-                    return Ok(Poll::Pending);
-                };
-                let input = match got {
-                    Ok(0) => return Err(self.ended_unanswered(Reason::UpstreamClosed)),
-                    Err(fault) => return Err(self.ended_unanswered(upstream_reason(&fault))),
-                    Ok(count) => &scratch[..count],
-                };
-                if !std::mem::replace(&mut self.heard, true) {
-                    self.upload.forget(services);
-                }
-                if let Some(response) = self.take_heads(input, request, cx)? {
-                    return Ok(Poll::Ready(response));
-                }
-            }
-        })
-    }
-
-    fn ended_unanswered(&self, reason: Reason) -> TransferFault {
-        if self.heard { TransferFault::Failed(reason) } else { TransferFault::Unanswered(reason) }
-    }
-
-    /// Reads heads from `input` until the final one; interim ones go to the client. What follows the final head is fed
-    /// to the download.
-    fn take_heads(
-        &mut self,
-        input: &[u8],
-        request: &Request,
-        cx: &mut Context<'_>,
-    ) -> Result<Option<Response>, TransferFault> {
-        let joined;
-        let mut input = if self.partial.is_empty() {
-            input
-        } else {
-            self.partial.extend_from_slice(input);
-            joined = std::mem::take(&mut self.partial);
-            &joined
-        };
-        loop {
-            let client = self.client_connection();
-            let out = self.download.head_buffer(self.services);
-            let read = read_response(input, request, client, &self.services.pseudonym, out);
-            let Some((length, response)) = read.map_err(TransferFault::Failed)? else {
-                self.partial = input.to_vec();
-                return Ok(None);
-            };
-            input = &input[length..];
-            match response.kind {
-                ResponseKind::Interim => self.count_interim()?,
-                ResponseKind::Switching => {
-                    self.surplus = input.to_vec();
-                    return Ok(Some(response));
-                }
-                ResponseKind::Final => {
-                    self.begin_download(&response, input, cx)?;
-                    return Ok(Some(response));
-                }
-            }
-        }
-    }
-
-    fn begin_download(&mut self, response: &Response, body: &[u8], cx: &mut Context<'_>) -> Result<(), TransferFault> {
-        self.download.set_body(response.framing, response.format);
-        if response.push == Push::Declared {
-            // Not a byte of it goes out before it has the slot of a stream.
-            self.surplus.extend_from_slice(body);
-            return Ok(());
-        }
-        let fed = self.download.feed(body, self.client, self.services, cx);
-        let used = fed.map_err(|fault| match fault {
-            // Of a chunked body nothing has been sent yet, nor of the head before it: the client can still be told.
-            PumpFault::Malformed => TransferFault::Failed(Reason::BadResponse),
-            fault => TransferFault::Failed(fault.of_download()),
-        })?;
-        self.surplus.extend_from_slice(&body[used..]);
-        Ok(())
-    }
-
-    fn count_interim(&mut self) -> Result<(), TransferFault> {
-        self.interim += 1;
-        if self.interim > MAX_INTERIM { Err(TransferFault::Failed(Reason::TooManyInterim)) } else { Ok(()) }
-    }
-
-    /// A request that was not sent whole when its answer came may still have bytes on their way to us.
-    fn client_connection(&self) -> ClientConnection {
-        if self.upload_state == UploadState::Sent && !self.services.drain.is_draining() {
-            ClientConnection::MayStay
-        } else {
-            ClientConnection::MustClose
-        }
     }
 
     fn poll_interim_out(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, TransferFault> {
@@ -344,8 +271,7 @@ impl<'a> Transfer<'a> {
         if self.is_throttled() {
             return Poll::Pending;
         }
-        let ends = Ends { source: self.upstream, ahead: &mut self.surplus, sink: self.client };
-        let down = self.download.poll(ends, self.services, cx).map_err(|fault| fault.of_download())?;
+        let down = self.poll_download(cx).map_err(|fault| fault.of_download())?;
         if down.is_ready() {
             self.note_moved();
             return Poll::Ready(Ok(()));
@@ -363,6 +289,22 @@ impl<'a> Transfer<'a> {
         Poll::Pending
     }
 
+    fn poll_download(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PumpFault>> {
+        if let Some(held) = &mut self.download_from {
+            ready!(self.download.poll_from(held, self.client, self.services, cx))?;
+            if held.ending() != Ending::GoesOn {
+                return Poll::Ready(Ok(()));
+            }
+            self.download_from = None;
+        }
+        let ends = Ends { source: self.upstream, ahead: &mut self.surplus, sink: self.client };
+        let polled = self.download.poll(ends, self.services, cx);
+        if let Some(at) = self.download.attention() {
+            self.tether.attend(at);
+        }
+        polled
+    }
+
     /// Tells the live row and the counters what moved since last time.
     fn note_moved(&mut self) {
         let moved = self.upload.received + self.upload.sent + self.download.received + self.download.sent;
@@ -377,12 +319,5 @@ impl<'a> Transfer<'a> {
         self.services.counters.bytes_from_clients.add(from_client);
         self.services.counters.bytes_to_clients.add(to_client);
         self.holding.spend(from_client + to_client);
-    }
-}
-
-fn upstream_reason(fault: &io::Error) -> Reason {
-    match fault.kind() {
-        io::ErrorKind::ConnectionReset => Reason::UpstreamReset,
-        _ => Reason::UpstreamClosed,
     }
 }

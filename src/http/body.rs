@@ -77,6 +77,13 @@ impl BodyReader {
         }
     }
 
+    /// Writes what ends the body in this format: the last chunk, with the trailers of the body that was read.
+    pub fn write_end(&self, format: BodyFormat, out: &mut Vec<u8>) {
+        if let (BodyReader::Chunked(decoder), BodyFormat::Chunked) = (self, format) {
+            decoder.write_end(out);
+        }
+    }
+
     /// Takes body bytes from the front of `input` and writes them, framed as `format`, to the end of `out`; at the end
     /// of a chunked body that goes out in chunks, the last chunk and the trailers too.
     ///

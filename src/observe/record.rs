@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::base::inspection::{ScanMode, Verdict};
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::observe::ends::{How, Reused};
@@ -42,6 +43,29 @@ pub struct Record {
     pub stopped: Option<Stopped>,
     /// Who closed its direction of a tunnel first, and how.
     pub first_close: Option<How>,
+    /// How its bodies were inspected, where somebody was to.
+    pub inspected: Option<Inspected>,
+}
+
+/// How the bodies of an exchange were inspected, and what came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Inspected {
+    /// How much of the response was seen before it went on.
+    pub mode: ScanMode,
+    /// How much of the request body was; `None` where there was none, or nobody was to look at it.
+    pub upload: Option<ScanMode>,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// Why part of it was not scanned.
+    pub unscanned: Option<&'static str>,
+    /// What made it flow on before its end was known.
+    pub evidence: Option<&'static str>,
+    /// When it began to.
+    pub flowed: Option<Instant>,
+    /// The scanner that found something, or could not be asked.
+    pub scanner: Option<Arc<str>>,
+    /// What it found, or what was wrong with it.
+    pub threat: Option<Arc<str>>,
 }
 
 /// The profiles that set the timers of an exchange; `None` where a setting of ours does.
@@ -102,6 +126,7 @@ impl Record {
             profiles: Profiles::default(),
             stopped: None,
             first_close: None,
+            inspected: None,
         }
     }
 }
@@ -118,6 +143,7 @@ impl Record {
         (self.dns, self.connect, self.first_byte) = (None, None, None);
         (self.reused, self.retried) = (None, false);
         (self.limit, self.stopped, self.first_close) = (None, None, None);
+        self.inspected = None;
         self.profiles = Profiles::default();
     }
 }

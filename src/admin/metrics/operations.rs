@@ -1,15 +1,18 @@
-//! The metrics of limits, reloads, overload and reuse. Names of rules are configured, so they may be labels.
+//! The metrics of limits, reloads, overload, reuse and the bypass list. Names of rules are configured, so they may be labels.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use super::page::Page;
 use crate::admin::operations::{LastReload, Operations, RuleView};
+use crate::policy::bypass::entry::Origin;
 
 /// Writes all of them, in one reading of each part.
 pub(super) fn write(operations: &Operations, page: &mut Page<'_>) -> fmt::Result {
     limits(&(operations.limits.rules)(), page)?;
     overload(operations, page)?;
     reloads(operations, page)?;
+    bypass(operations, page)?;
     let quarantined = (operations.origins)().iter().filter(|origin| origin.quarantined_for_ms.is_some()).count();
     page.gauge("tether_reuse_quarantined_origins", "Origins whose connections are not used again now", quarantined)
 }
@@ -47,6 +50,14 @@ fn overload(operations: &Operations, page: &mut Page<'_>) -> fmt::Result {
     page.gauge("tether_overload_level", "How far the process protects itself; 0 is not at all", u64::from(now.level))?;
     let help = "What was turned away to protect the process, by step";
     page.counters("tether_overload_shed_total", help, "step", now.shed.iter().copied())
+}
+
+fn bypass(operations: &Operations, page: &mut Page<'_>) -> fmt::Result {
+    let (list, now) = ((operations.bypass.list)(), SystemTime::now());
+    let live = |origin| list.entries().iter().filter(|entry| entry.origin == origin && entry.rule.is_live(now)).count();
+    let entries = Origin::ALL.map(|origin| (origin.label(), live(origin) as u64));
+    page.gauges("tether_bypass_entries", "Entries of the bypass list that hold now, by origin", "origin", entries)?;
+    page.counter("tether_bypass_hits_total", "Uses of entries of the bypass list", list.hits())
 }
 
 fn reloads(operations: &Operations, page: &mut Page<'_>) -> fmt::Result {

@@ -15,7 +15,7 @@ pub(super) struct Row {
     pub(super) text: &'static str,
 }
 
-pub(super) const TABLE: [Row; 52] = {
+pub(super) const TABLE: [Row; 62] = {
     use Fault::*;
     const fn row(
         reason: Reason,
@@ -311,5 +311,64 @@ pub(super) const TABLE: [Row; 52] = {
         ),
         row(Reason::StreamLimit, "stream_limit", Policy, 0, "connection_limit_reached", ""),
         row(Reason::StreamEvicted, "stream_evicted", Policy, 0, "connection_limit_reached", ""),
+        row(
+            Reason::ContentBlocked,
+            "content_blocked",
+            Policy,
+            403,
+            "http_request_denied",
+            "A scanner found something harmful in it.",
+        ),
+        row(Reason::ContentCut, "content_cut", Policy, 0, "http_request_denied", ""),
+        row(
+            Reason::UrlBlocked,
+            "url_blocked",
+            Policy,
+            403,
+            "http_request_denied",
+            "Something harmful came from this address a moment ago; it is blocked for a while.",
+        ),
+        row(
+            Reason::RequestTooLarge,
+            "request_too_large",
+            Policy,
+            413,
+            "http_request_denied",
+            "What you send is larger than may be passed on.",
+        ),
+        row(
+            Reason::ResponseTooLarge,
+            "response_too_large",
+            Policy,
+            403,
+            "http_response_body_size",
+            "The answer is larger than may be passed on.",
+        ),
+        row(Reason::SizeCut, "size_cut", Policy, 0, "http_response_body_size", ""),
+        row(
+            Reason::ScannerFailed,
+            "scanner_failed",
+            Us,
+            503,
+            "proxy_internal_error",
+            "It could not be scanned, and nothing passes that was not.",
+        ),
+        row(Reason::ScannerCut, "scanner_cut", Us, 0, "proxy_internal_error", ""),
+        row(
+            Reason::ScanOverload,
+            "scan_overload",
+            Us,
+            503,
+            "proxy_internal_error",
+            "There is no room to scan it now; try again later.",
+        ),
+        row(
+            Reason::SlowFile,
+            "slow_file",
+            Upstream,
+            504,
+            "http_response_timeout",
+            "The file came too slowly to be scanned.",
+        ),
     ]
 };

@@ -4,11 +4,13 @@ use tokio::time::Instant;
 
 use super::{Transfer, UploadState};
 use crate::flow::floor::RateFloor;
+use crate::flow::inspection::held::Held;
 use crate::flow::pump::Pump;
 
 /// A request that was sent and not answered.
 pub struct Attempt {
     upload: Pump,
+    from: Option<Box<Held>>,
     floor: RateFloor,
     moved: u64,
     told: (u64, u64),
@@ -27,15 +29,16 @@ impl Transfer<'_> {
     pub fn into_attempt(mut self) -> Option<Box<Attempt>> {
         let sent_at = if self.upload_state == UploadState::Sent { Some(self.sent_at) } else { None };
         let whole = self.upload.rewind();
-        let Self { upload, floor, moved, told, active, .. } = self;
-        if whole { Some(Box::new(Attempt { upload, floor, moved, told, active, sent_at })) } else { None }
+        let Self { upload, upload_from: from, floor, moved, told, active, .. } = self;
+        if whole { Some(Box::new(Attempt { upload, from, floor, moved, told, active, sent_at })) } else { None }
     }
 
     /// Sends the request of the attempt before. Its time goes on: the clocks that ran are not set anew.
     pub fn resume(&mut self, before: Attempt) {
-        let Attempt { mut upload, floor, moved, told, active, sent_at } = before;
+        let Attempt { mut upload, from, floor, moved, told, active, sent_at } = before;
         upload.forget(self.services);
-        (self.upload, self.floor, self.moved, self.told) = (upload, floor, moved, told);
+        (self.upload, self.upload_from) = (upload, from);
+        (self.floor, self.moved, self.told) = (floor, moved, told);
         (self.active, self.first_sent) = (active, sent_at);
     }
 }

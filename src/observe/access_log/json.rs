@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::clock::Rfc3339;
 use super::escape::{self, Clipped};
 use super::exchange::Exchange;
+use crate::base::inspection::ScanMode;
 
 /// The keys, in the order of the line. Times end in `_ms` and are milliseconds with three decimals.
 #[derive(Serialize)]
@@ -35,6 +36,20 @@ struct Line<'a> {
     limit: Option<Clipped<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scan: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_scan: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unscanned: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanner: Option<Clipped<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat: Option<Clipped<'a>>,
     phase: &'static str,
     closed_by: &'static str,
     reason: &'static str,
@@ -45,6 +60,7 @@ struct Line<'a> {
 pub(super) fn write(exchange: &Exchange<'_>, line: &mut Vec<u8>) -> io::Result<()> {
     let Exchange { row, record, end, took } = exchange;
     let (host, port) = exchange.destination();
+    let inspected = record.inspected.as_ref();
     let object = Line {
         ts: Shown(Rfc3339(exchange.ended_at())),
         id: Shown(format_args!("{}-{}", row.id(), record.number)),
@@ -66,6 +82,13 @@ pub(super) fn write(exchange: &Exchange<'_>, line: &mut Vec<u8>) -> io::Result<(
         retried: record.retried,
         limit: record.limit.as_ref().map(|limit| Clipped::new(&limit.rule)),
         profile: record.profiles.that_ended(end.reason),
+        scan: inspected.map(|inspected| inspected.mode.label()),
+        upload_scan: inspected.and_then(|inspected| inspected.upload).map(ScanMode::label),
+        verdict: inspected.map(|inspected| inspected.verdict.label()),
+        unscanned: inspected.and_then(|inspected| inspected.unscanned),
+        stream_kind: inspected.and_then(|inspected| inspected.evidence),
+        scanner: inspected.and_then(|inspected| inspected.scanner.as_deref()).map(Clipped::new),
+        threat: inspected.and_then(|inspected| inspected.threat.as_deref()).map(Clipped::new),
         phase: end.phase.label(),
         closed_by: exchange.fault().label(),
         reason: end.reason.label(),

@@ -112,7 +112,11 @@ fn manner(reason: Reason) -> Manner {
         Reason::Drained => Manner::Shutdown,
         Reason::SourceLimit | Reason::PairLimit | Reason::DestinationLimit | Reason::ProxyLimit => Manner::Limit,
         Reason::SourceRate | Reason::DestinationRate | Reason::Overloaded => Manner::Limit,
-        Reason::StreamLimit | Reason::StreamEvicted => Manner::Limit,
+        Reason::StreamLimit | Reason::StreamEvicted | Reason::ScanOverload => Manner::Limit,
+        Reason::ContentBlocked | Reason::ContentCut | Reason::UrlBlocked => Manner::Policy,
+        Reason::RequestTooLarge | Reason::ResponseTooLarge | Reason::SizeCut => Manner::Limit,
+        Reason::ScannerFailed | Reason::ScannerCut => Manner::Policy,
+        Reason::SlowFile => Manner::TimeOut,
     }
 }
 
@@ -129,6 +133,7 @@ pub fn timer_of(reason: Reason) -> Option<&'static str> {
         Reason::UpstreamWriteTimeout => "upstream_write",
         Reason::HalfCloseLimit => "half_close_http",
         Reason::TunnelHalfClose => "half_close_tunnel",
+        Reason::SlowFile => "inspect.deadline",
         _ => return None,
     })
 }

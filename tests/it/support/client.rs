@@ -89,11 +89,15 @@ pub fn fill_origin(proxy: &Proxy, client: &mut Wire, served: &Wire, sent: usize)
     let mut sent = sent as u64;
     let read = || proxy.streams()[0].bytes_in;
     until("full", || {
-        let held = read().saturating_sub(taken_by_the_kernel(served));
-        if read() == sent && held <= 8 * 1024 {
+        for _ in 0..4 {
             // Pieces below those that are spliced: what is held is held in memory.
             client.send([b'u'; 12 * 1024]);
             sent += 12 * 1024;
+            let sent_at = Instant::now();
+            while read() < sent && sent_at.elapsed() < Duration::from_millis(250) {}
+            if read() < sent {
+                break;
+            }
         }
         let stuck = || {
             let held = read().saturating_sub(taken_by_the_kernel(served));

@@ -48,7 +48,7 @@ impl LoneWorker {
         let resolver = Resolver::with_name_servers(&patient, &[server]).expect("a resolver");
         let mut settings = settings();
         settings.timeouts = timeouts;
-        let reloader = Reloader::new(settings.clone(), Vec::new(), Slots::of(1024), None);
+        let reloader = Reloader::new(settings.clone(), Vec::new(), Slots::of(1024), None).expect("a reloader");
         let listener = listen("127.0.0.1:0".parse().expect("address")).expect("listen");
         let address = listener.local_addr().expect("address");
         let counters = Arc::new(WorkerCounters::default());
@@ -67,6 +67,7 @@ impl LoneWorker {
             policy: reloader.policy(),
             limits: reloader.limits().clone(),
             sources: Arc::default(),
+            inspection: reloader.inspection().clone(),
             overload: Arc::default(),
             news: IdleNews { learned: Arc::default(), ends: EndRing::for_workers(1).remove(0) },
             pseudonym: "tether-test".into(),

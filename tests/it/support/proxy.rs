@@ -33,6 +33,7 @@ pub fn settings() -> Settings {
     settings.destinations.allow = vec!["127.0.0.0/8".parse().expect("net")];
     settings.destinations.connect_ports = PortSet::Any;
     settings.limits.mode = LimitMode::Off;
+    settings.inspect.default = Vec::new();
     settings.log = LogSettings { access: AccessSink::Off, ..LogSettings::default() };
     settings
 }

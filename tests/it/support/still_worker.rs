@@ -72,7 +72,7 @@ fn deadline(running: mpsc::Sender<()>) -> impl FnOnce() {
 impl StillWorker {
     async fn new(settings: Settings) -> StillWorker {
         let listener = settings.forward[0].name.clone();
-        let reloader = Reloader::new(settings, Vec::new(), Slots::of(1024), None);
+        let reloader = Reloader::new(settings, Vec::new(), Slots::of(1024), None).expect("a reloader");
         let counters = Arc::new(WorkerCounters::default());
         let news = IdleNews { learned: Arc::default(), ends: EndRing::for_workers(1).remove(0) };
         let tuning = reloader.tuning().borrow().clone();
@@ -81,12 +81,14 @@ impl StillWorker {
             policy: reloader.policy(),
             limits: reloader.limits().clone(),
             sources: Arc::default(),
+            inspection: reloader.inspection().clone(),
             overload: Arc::default(),
             news: news.clone(),
             pool: Pool::new(news, counters.clone()),
             pseudonym: "tether-test".into(),
             nothing: "".into(),
             scratch: Rc::new(Scratch::default()),
+            decoded: Rc::new(Scratch::default()),
             buffers: Rc::new(BufferPool::default()),
             pipes: PipePool::new(counters.clone()),
             counters,

@@ -1,0 +1,181 @@
+//! Inspection in the flow: what of an exchange is scanned, by whom, and what comes of it.
+
+pub mod ask;
+pub mod batches;
+pub mod gather;
+pub mod held;
+pub mod note;
+pub mod page;
+pub mod policy;
+pub mod reading;
+pub mod request;
+pub mod response;
+pub mod shared;
+pub mod stream;
+
+use std::sync::Arc;
+
+pub use self::note::Noted;
+use self::policy::InspectPolicy;
+use self::request::Upload;
+use super::session::Session;
+use super::transfer::Transfer;
+use crate::base::authority::Authority;
+use crate::base::reason::Reason;
+use crate::http::content::{RequestContent, extension};
+use crate::http::push::Push;
+use crate::http::request::Request;
+use crate::http::rewrite::prepare_for_scanning;
+use crate::inspect::book::{Kind, Whose};
+use crate::inspect::course::{Course, Direction, ScannerName};
+use crate::inspect::magic::Class;
+use crate::inspect::plan::{Unscanned, ranges_for_extension};
+use crate::inspect::rules::Head;
+use crate::policy::bypass::skips::Skip;
+
+/// What is known of an exchange that is inspected.
+pub struct Inspection {
+    /// The rules in force when it began.
+    pub policy: Arc<InspectPolicy>,
+    /// What is set for the response, as far as the request tells.
+    pub course: Arc<Course>,
+    /// What is set for the request.
+    pub of_request: Arc<Course>,
+    /// Where it goes.
+    pub authority: Arc<Authority>,
+    /// The whole URL.
+    pub url: Arc<str>,
+    /// The head of the request as the origin gets it.
+    pub request_head: Vec<u8>,
+    /// Whether a stream was asked for.
+    pub asked: Push,
+    /// The extension of the file that was asked for, in lower case.
+    pub extension: Box<str>,
+    /// The request body, where it was looked at.
+    pub upload: Option<Upload>,
+}
+
+/// How an exchange begins that may be inspected.
+pub enum Begun {
+    /// Nobody looks at it.
+    Free,
+    /// It is inspected.
+    Inspected(Box<Inspection>),
+}
+
+/// Finds out what is set for a request, and readies its head for the origin.
+///
+/// # Errors
+/// The [`Reason`] to refuse it.
+pub fn begin(
+    session: &Session<'_>,
+    request: &Request,
+    authority: &Arc<Authority>,
+    head: &mut Vec<u8>,
+) -> Result<Begun, Reason> {
+    let services = session.services;
+    let policy = services.policy.load().inspect.clone();
+    if policy.book.is_off() {
+        return Ok(Begun::Free);
+    }
+    let url = url(authority, head);
+    if let Some(rule) = services.inspection.blocked.find(&url, std::time::Instant::now()) {
+        session.note_scan(|noted| noted.threat = Some(rule));
+        return Err(Reason::UrlBlocked);
+    }
+    if session.skips.contains(Skip::Scan) {
+        session.note_unscanned(Unscanned::Bypassed);
+        return Ok(Begun::Free);
+    }
+    let source = session.tether.row().client().ip();
+    let course = policy.book.course_of_request(Whose { authority, source, direction: Direction::Response });
+    let of_request = policy.book.course_of_request(Whose { authority, source, direction: Direction::Request });
+    if course.scanners.is_empty() && of_request.scanners.is_empty() {
+        session.note_unscanned(Unscanned::NoScanner);
+        return Ok(Begun::Free);
+    }
+    by_url(session, &policy, &course, &url)?;
+    let extension = extension(path(&url).as_bytes());
+    let asked = match request.push {
+        Push::Declared => Push::Declared,
+        Push::Unsaid => RequestContent::of(head).push,
+    };
+    if !course.scanners.is_empty() {
+        prepare_for_scanning(head, ranges_for_extension(&extension));
+    }
+    let (authority, request_head) = (authority.clone(), head.clone());
+    let inspection =
+        Inspection { policy, course, of_request, authority, url, request_head, asked, extension, upload: None };
+    Ok(Begun::Inspected(Box::new(inspection)))
+}
+
+/// Rules that hold for an address, before anybody is asked for what is there.
+fn by_url(session: &Session<'_>, policy: &InspectPolicy, course: &Course, url: &str) -> Result<(), Reason> {
+    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
+    let Some(scanner) = policy.scanner.as_ref().filter(|_| built_in) else { return Ok(()) };
+    match scanner.rules().of_head(&Head { url: url.as_bytes(), media_type: None, file_name: None }) {
+        None => Ok(()),
+        Some((rule, _)) => {
+            session.note_rule(scanner, rule);
+            Err(Reason::ContentBlocked)
+        }
+    }
+}
+
+/// The whole URL of a request whose head is in origin form.
+fn url(authority: &Authority, head: &[u8]) -> Arc<str> {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let path = line.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+    format!("http://{}{}", authority.host_field(), String::from_utf8_lossy(path)).into()
+}
+
+impl Inspection {
+    /// What is set for a message once more of it is known.
+    pub fn refined(
+        &self,
+        session: &Session<'_>,
+        course: &Arc<Course>,
+        media_type: &str,
+        class: Option<Class>,
+        direction: Direction,
+    ) -> Arc<Course> {
+        let source = session.tether.row().client().ip();
+        let whose = Whose { authority: &self.authority, source, direction };
+        self.policy.book.refine(course, whose, Kind { media_type: media_type.as_bytes(), class })
+    }
+
+    /// Notes what was found in a body on its way; a stream in which something was is blocked for a while, so that its
+    /// client does not come back for it at once.
+    pub fn note_end(&self, session: &Session<'_>, transfer: &Transfer<'_>) {
+        if let Some(found) = transfer.found() {
+            session.note_found(found);
+        }
+        let threat = session.ledger.found_in_stream();
+        if let Some(threat) = threat {
+            session.services.inspection.blocked.block(&self.url, threat, std::time::Instant::now());
+        }
+    }
+
+    /// The path of the URL.
+    pub fn path(&self) -> &str {
+        path(&self.url)
+    }
+}
+
+/// What a request is refused for that was stopped on its way to the origin.
+pub fn stopped(session: &Session<'_>, transfer: &Transfer<'_>, reason: Reason) -> Reason {
+    match transfer.found_in_request() {
+        Some(found) if reason == Reason::ContentCut => {
+            session.note_found(found);
+            Reason::ContentBlocked
+        }
+        _ => reason,
+    }
+}
+
+/// The path of a whole URL, without its query.
+fn path(url: &str) -> &str {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let url = url.strip_prefix("http://").unwrap_or(url);
+    url.find('/').map_or("/", |at| &url[at..])
+}

@@ -1,0 +1,190 @@
+//! Asking the ICAP services of a course, one after the other, about a body that is at hand.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::reading::Found;
+use super::{Inspection, Noted};
+use crate::base::inspection::Verdict;
+use crate::base::phase::Phase;
+use crate::base::reason::Reason;
+use crate::flow::session::Session;
+use crate::http::framing::BodyFraming;
+use crate::icap::adapted::AdaptedHead;
+use crate::icap::body::BodySource;
+use crate::icap::client::IcapClient;
+use crate::icap::error::IcapError;
+use crate::icap::message::Message;
+use crate::icap::outcome::{AdaptedBody, Judgement, Outcome, Report, Sameness};
+use crate::icap::settings::{IcapMethod, OnFailure};
+use crate::inspect::course::{Course, ScannerName};
+use crate::inspect::plan::Unscanned;
+use crate::inspect::spool::Spool;
+
+/// Longer than any transaction: each has its own deadlines.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Largest body that a service may send in the place of a small one.
+const LARGEST_ANSWER: u64 = 64 << 20;
+
+/// Something else in the place of a message.
+#[derive(Debug)]
+pub struct Replaced {
+    /// Its head.
+    pub head: AdaptedHead,
+    /// Its body.
+    pub body: Spool,
+    /// What it means.
+    pub verdict: Verdict,
+}
+
+/// What the services made of a message.
+#[derive(Debug)]
+pub enum Answered {
+    /// It stays as it is.
+    Same,
+    /// Something else takes its place.
+    Replaced(Box<Replaced>),
+}
+
+/// The clients of those services of `course` that do `method`, in order.
+pub fn clients(inspection: &Inspection, course: &Course, method: IcapMethod) -> Vec<Arc<IcapClient>> {
+    let names = course.scanners.iter().filter_map(|scanner| match scanner {
+        ScannerName::Icap(name) => inspection.policy.services.get(name),
+        ScannerName::BuiltIn => None,
+    });
+    names.filter(|client| client.settings().methods.contains(&method)).cloned().collect()
+}
+
+/// Has every client of `clients` judge the message. What one puts in its place goes to the next.
+///
+/// # Errors
+/// The [`Reason`] for which the message does not go on, noted with the service.
+pub async fn ask<B: BodySource>(
+    session: &Session<'_>,
+    clients: &[Arc<IcapClient>],
+    message: Message,
+    original: Option<u16>,
+    body: &mut B,
+) -> Result<Answered, Reason> {
+    let mut replaced: Option<Box<Replaced>> = None;
+    for client in clients {
+        let outcome = match &mut replaced {
+            None => one(session, client, &message, original, body).await,
+            Some(now) => {
+                let Ok(message) = of_replaced(&message, now) else { return Err(Reason::ScannerFailed) };
+                one(session, client, &message, original, &mut now.body).await
+            }
+        };
+        match outcome? {
+            Answered::Same => {}
+            Answered::Replaced(now) if now.verdict == Verdict::Blocked => return Ok(Answered::Replaced(now)),
+            Answered::Replaced(now) => replaced = Some(now),
+        }
+    }
+    Ok(replaced.map_or(Answered::Same, Answered::Replaced))
+}
+
+/// The message as it stands after a service has changed it.
+fn of_replaced(message: &Message, now: &Replaced) -> Result<Message, crate::icap::message::BadMessage> {
+    let mut head = Vec::new();
+    now.head.write(BodyFraming::Length(now.body.len()), &mut head);
+    message.adapted(&head)
+}
+
+async fn one<B: BodySource>(
+    session: &Session<'_>,
+    client: &IcapClient,
+    message: &Message,
+    original: Option<u16>,
+    body: &mut B,
+) -> Result<Answered, Reason> {
+    let outcome = match watched(session, client.adapt(message, body)).await {
+        Ok(outcome) => outcome,
+        Err(error) => return failed(session, client, &error),
+    };
+    let judgement = outcome.judgement(original);
+    if judgement == Judgement::Blocked {
+        session.note_found(&found(client, outcome.report()));
+    }
+    match (judgement, outcome) {
+        (Judgement::Blocked, Outcome::Unchanged { .. }) => Err(Reason::ContentBlocked),
+        (_, Outcome::Unchanged { .. }) => Ok(Answered::Same),
+        (judgement, Outcome::Replaced { head, body, .. }) => {
+            let kept = watched(session, keep(session, body)).await;
+            match (judgement, kept) {
+                (Judgement::Blocked, Err(_)) => Err(Reason::ContentBlocked),
+                (_, Err(Kept::Failed(error))) => failed(session, client, &error),
+                (_, Err(Kept::NoRoom)) => Err(Reason::ScanOverload),
+                (Judgement::Blocked, Ok((body, _))) => {
+                    Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict: Verdict::Blocked })))
+                }
+                (_, Ok((_, Sameness::Same))) => Ok(Answered::Same),
+                (_, Ok((body, _))) => {
+                    Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict: Verdict::Modified })))
+                }
+            }
+        }
+    }
+}
+
+/// Why a body that takes the place of another could not be kept.
+enum Kept {
+    Failed(IcapError),
+    NoRoom,
+}
+
+async fn keep<B: BodySource>(session: &Session<'_>, mut body: AdaptedBody<B>) -> Result<(Spool, Sameness), Kept> {
+    let mut spool = session.services.inspection.spools.open(session.tether.row().client().ip());
+    while let Some(bytes) = body.next().await.map_err(Kept::Failed)? {
+        if spool.len() + bytes.len() as u64 > LARGEST_ANSWER {
+            return Err(Kept::NoRoom);
+        }
+        spool.push(&bytes).map_err(|_| Kept::NoRoom)?;
+        poll_fn(|cx| spool.poll_ready(cx)).await.map_err(|_| Kept::NoRoom)?;
+    }
+    spool.complete();
+    Ok((spool, body.sameness()))
+}
+
+/// What becomes of a message that a service could not judge.
+fn failed(session: &Session<'_>, client: &IcapClient, error: &IcapError) -> Result<Answered, Reason> {
+    tracing::debug!(%error, "a scanner could not be asked");
+    let service = &client.settings().name;
+    match client.settings().on_failure {
+        OnFailure::Block => {
+            session.note_scan(|noted: &mut Noted| {
+                noted.scanner = Some(service.clone());
+                noted.threat = Some(error.kind.to_string().into());
+            });
+            Err(Reason::ScannerFailed)
+        }
+        OnFailure::Pass => {
+            session.note_scan(|noted: &mut Noted| {
+                noted.scanner = Some(service.clone());
+                noted.unscanned = Some(Unscanned::ScannerDown.label());
+            });
+            Ok(Answered::Same)
+        }
+    }
+}
+
+/// What a service found, in its own words.
+pub fn found(client: &IcapClient, report: &Report) -> Found {
+    let what = report.findings.threat().unwrap_or("no name given");
+    Found { what: what.into(), by: client.settings().name.clone() }
+}
+
+/// Waits for a scanner.
+async fn watched<T>(session: &Session<'_>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        session.tether.waits(Phase::Scan, Instant::now() + LONGEST);
+        if let Ok(done) = session.tether.until(|cx| work.as_mut().poll(cx)).await {
+            return done;
+        }
+    }
+}

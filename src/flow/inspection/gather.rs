@@ -1,0 +1,366 @@
+//! A response body that is held until it is known what is done with it: to its end, or until it turns out to flow on.
+
+use tokio::time::Instant;
+
+use super::reading::{Found, Reading, Turn};
+use crate::base::reason::Reason;
+use crate::flow::session::Session;
+use crate::flow::transfer::{Took, Transfer};
+use crate::http::content::ResponseContent;
+use crate::inspect::course::{Course, HoldSettings, OnOverload, Over};
+use crate::inspect::detector::{Detector, Evidence, Length, Verdict};
+use crate::inspect::events::Events;
+use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, look};
+use crate::inspect::plan::kind::{Trickling, may_trickle};
+use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
+use crate::inspect::spool::Spool;
+use crate::inspect::trickle::Trickle;
+
+/// Between two looks at whether a few more bytes may go out.
+const TRICKLE_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Why a body is not held to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Its head said so.
+    Said(WindowCause),
+    /// It was taken for a stream.
+    Stream(Evidence),
+    /// There was no room to hold it.
+    NoRoom,
+    /// It may be scanned only as it flows, being neither a file nor fast enough to be held to its end.
+    Slow,
+}
+
+impl Flow {
+    /// The word in logs and metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Flow::Said(cause) => cause.label(),
+            Flow::Stream(evidence) => evidence.label(),
+            Flow::NoRoom => "no_room",
+            Flow::Slow => "slow",
+        }
+    }
+
+    /// Its place in [`FLOWS`].
+    pub fn index(self) -> usize {
+        FLOWS.iter().position(|label| *label == self.label()).unwrap_or(FLOWS.len() - 1)
+    }
+}
+
+/// The words of every [`Flow`], each once, in the order of [`Flow::index`].
+pub const FLOWS: [&str; 11] = [
+    "media_type",
+    "request",
+    "history",
+    "idle_gap",
+    "rate",
+    "first_byte",
+    "hold",
+    "media",
+    "too_large",
+    "no_room",
+    "slow",
+];
+
+/// How gathering ended.
+#[derive(Debug)]
+pub enum Gathered {
+    /// All of the body is here.
+    Whole,
+    /// What is here goes on, and the rest is scanned as it flows.
+    Window(Flow),
+    /// What is here goes on, and the rest is not scanned.
+    Pass(Unscanned),
+    /// The origin ended it before its end.
+    Cut(Reason),
+    /// A rule holds.
+    Found(Found),
+}
+
+/// One body that is held.
+pub struct Gathering {
+    /// What came.
+    pub spool: Spool,
+    /// Bytes that had no room there.
+    pub rest: Vec<u8>,
+    /// The built-in scanner, where it is on the course.
+    pub reading: Option<Reading>,
+    /// Where events end.
+    pub events: Events,
+    /// Bytes that trickled out.
+    pub out: u64,
+    /// What is known of its kind by its first bytes.
+    pub kind: Option<FileKind>,
+    course: std::sync::Arc<Course>,
+    content: ResponseContent,
+    plan: Plan,
+    length: Length,
+    hold: HoldSettings,
+    detector: Detector,
+    began: Instant,
+    /// When the first bytes did.
+    came: Option<Instant>,
+    first: Vec<u8>,
+    sight: Sight,
+}
+
+/// What is known when gathering begins.
+pub struct Beginning {
+    /// Where it is held.
+    pub spool: Spool,
+    /// The built-in scanner, where it is on the course.
+    pub reading: Option<Reading>,
+    /// What is set for it.
+    pub course: std::sync::Arc<Course>,
+    /// What its head says.
+    pub content: ResponseContent,
+    /// What is to be done with it by its head.
+    pub plan: Plan,
+    /// How long it is.
+    pub length: Length,
+    /// How long what is held.
+    pub hold: HoldSettings,
+    /// What time tells.
+    pub detector: Detector,
+}
+
+/// When to look again, or what it came to.
+enum Look {
+    At(Instant),
+    Done(Gathered),
+}
+
+impl Gathering {
+    /// Nothing has come yet.
+    pub fn new(beginning: Beginning) -> Self {
+        let Beginning { spool, reading, course, content, plan, length, hold, detector } = beginning;
+        let events = Events::of(&content.content.media_type, content.content.boundary.as_deref());
+        let (rest, first) = (Vec::new(), Vec::new());
+        let (began, came, out, kind, sight) = (Instant::now(), None, 0, None, Sight::NotYet);
+        Self {
+            spool,
+            rest,
+            reading,
+            events,
+            out,
+            kind,
+            course,
+            content,
+            plan,
+            length,
+            hold,
+            detector,
+            began,
+            came,
+            first,
+            sight,
+        }
+    }
+
+    /// Gathers until it is known what is done with the body.
+    ///
+    /// # Errors
+    /// The [`Reason`] for which it does not go on at all.
+    pub async fn run(&mut self, session: &mut Session<'_>, transfer: &mut Transfer<'_>) -> Result<Gathered, Reason> {
+        loop {
+            let until = match self.look(Instant::now(), session, transfer).await? {
+                Look::At(until) => until,
+                Look::Done(gathered) => return Ok(gathered),
+            };
+            let mut bytes = session.services.buffers.take();
+            let took = transfer.take(&mut session.ahead, until, &mut bytes).await;
+            let done = match took {
+                Ok(Took::Some) => self.add(session, &bytes).await?,
+                Ok(Took::End) => Some(self.end()),
+                Ok(Took::Nothing) => None,
+                Err(reason) => Some(Gathered::Cut(reason)),
+            };
+            session.services.buffers.put(&mut bytes);
+            if let Some(gathered) = done {
+                return Ok(gathered);
+            }
+        }
+    }
+
+    /// What its head calls it.
+    pub fn media_type(&self) -> &str {
+        &self.content.content.media_type
+    }
+
+    /// Decides by what has come so far, and by the time.
+    async fn look(&mut self, now: Instant, session: &Session<'_>, transfer: &mut Transfer<'_>) -> Result<Look, Reason> {
+        if self.plan != Plan::Whole {
+            let told = self.came.map_or(self.began + self.hold.first_byte_gap, |first| first + self.hold.idle_gap);
+            if !self.is_sighted() && now < told {
+                return Ok(Look::At(told));
+            }
+            self.plan = on_first_bytes(self.plan, self.kind, self.length, &self.course);
+        }
+        match self.plan {
+            Plan::Whole => self.look_at_whole(now, session, transfer).await,
+            Plan::Window(cause) => Ok(Look::Done(Gathered::Window(Flow::Said(cause)))),
+            Plan::Pass(why) => Ok(Look::Done(Gathered::Pass(why))),
+            Plan::Block(why) => Err(blocked(why)),
+            Plan::Look => Ok(Look::Done(Gathered::Window(Flow::Said(WindowCause::TooLarge)))),
+        }
+    }
+
+    async fn look_at_whole(
+        &mut self,
+        now: Instant,
+        session: &Session<'_>,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<Look, Reason> {
+        match self.detector.judge(now.into_std()) {
+            Verdict::Hold(until) => return Ok(Look::At(until.into())),
+            Verdict::Stream(evidence) => {
+                return Ok(Look::Done(match plan_stream(WindowCause::Request, &self.course) {
+                    Plan::Pass(why) => Gathered::Pass(why),
+                    _ => Gathered::Window(Flow::Stream(evidence)),
+                }));
+            }
+            Verdict::Bounded(_) | Verdict::File(_) => {}
+        }
+        let trickles = may_trickle(&self.content.content.media_type, self.kind) == Trickling::Allowed;
+        let deadline = self.began + self.hold.deadline + std::time::Duration::from_secs(self.spool.len() >> 20);
+        let is_file = self.kind.is_some_and(|kind| kind.class.is_always_whole());
+        let slow = now >= deadline && (self.length == Length::Unknown || !trickles);
+        match slow {
+            true if is_file => return Err(Reason::SlowFile),
+            true => return Ok(Look::Done(Gathered::Window(Flow::Slow))),
+            false => {}
+        }
+        if !trickles {
+            return Ok(Look::At(deadline));
+        }
+        let begins = self.began + self.hold.trickle_after;
+        if now < begins {
+            return Ok(Look::At(begins));
+        }
+        self.trickle(session, transfer).await?;
+        Ok(Look::At(now + TRICKLE_EVERY))
+    }
+
+    /// Lets a few bytes go, so that the client does not give up.
+    async fn trickle(&mut self, session: &Session<'_>, transfer: &mut Transfer<'_>) -> Result<(), Reason> {
+        let allowed = Trickle::new(self.length).allowed(self.spool.len());
+        let Ok(count @ 1..) = usize::try_from(allowed.saturating_sub(self.out)) else { return Ok(()) };
+        let mut bytes = session.services.buffers.take();
+        bytes.resize(count.min(LARGEST_TRICKLE), 0);
+        let read = std::future::poll_fn(|cx| {
+            crate::icap::body::BodySource::poll_read_at(&mut self.spool, cx, self.out, &mut bytes)
+        });
+        let count = read.await.map_err(|_| Reason::ScanOverload)?;
+        transfer.trickle(&bytes[..count]);
+        self.out += count as u64;
+        session.services.buffers.put(&mut bytes);
+        Ok(())
+    }
+
+    /// Takes bytes that came.
+    async fn add(&mut self, session: &Session<'_>, bytes: &[u8]) -> Result<Option<Gathered>, Reason> {
+        let now = Instant::now();
+        self.came.get_or_insert(now);
+        self.detector.add(bytes.len() as u64, now.into_std());
+        self.events.boundary(bytes);
+        if let Some(found) = self.read(session, bytes).await {
+            return Ok(Some(Gathered::Found(found)));
+        }
+        self.sniff(bytes);
+        let stored = match self.spool.push(bytes) {
+            Ok(()) => std::future::poll_fn(|cx| self.spool.poll_ready(cx)).await,
+            Err(fault) => {
+                self.rest.extend_from_slice(bytes);
+                Err(fault)
+            }
+        };
+        if stored.is_err() {
+            return self.no_room().map(Some);
+        }
+        if self.length == Length::Unknown && self.plan == Plan::Whole && self.spool.len() > self.course.cap.max_body {
+            return self.too_large().map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Has the built-in scanner read what came, with a pause for others between its turns.
+    async fn read(&mut self, session: &Session<'_>, bytes: &[u8]) -> Option<Found> {
+        let reading = self.reading.as_mut()?;
+        let mut at = 0;
+        loop {
+            match session.services.decoded.with(|out| reading.turn(bytes, &mut at, out)) {
+                Turn::Done => return None,
+                Turn::Found(found) => return Some(found),
+                Turn::More => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// Looks at the first bytes, decoded where somebody decodes them.
+    fn sniff(&mut self, bytes: &[u8]) {
+        if self.sight != Sight::NotYet {
+            return;
+        }
+        let room = LOOKED_AT.saturating_sub(self.first.len()).min(bytes.len());
+        self.first.extend_from_slice(&bytes[..room]);
+        self.sight = look(&self.first, Rest::MayFollow);
+        let decoded = self.reading.as_ref().and_then(Reading::kind);
+        self.kind = decoded.or(match self.sight {
+            Sight::Kind(kind) => Some(kind),
+            Sight::NotYet | Sight::Unknown => None,
+        });
+        if let Some(kind) = self.kind {
+            self.detector.set_kind(kind);
+        }
+        if self.sight != Sight::NotYet {
+            self.first = Vec::new();
+        }
+    }
+
+    /// Whether enough came to tell a file from a stream: programs, archives and documents show in their first few bytes,
+    /// and none begins as streams of text do.
+    fn is_sighted(&self) -> bool {
+        let begins_as_text = self.first.first().is_some_and(|byte| TEXT_STREAMS.contains(byte));
+        self.sight != Sight::NotYet || self.first.len() >= TELLING || begins_as_text
+    }
+
+    fn no_room(&self) -> Result<Gathered, Reason> {
+        match self.course.on_overload {
+            OnOverload::Block => Err(Reason::ScanOverload),
+            OnOverload::PassUnscanned => Ok(Gathered::Pass(Unscanned::Overload)),
+            OnOverload::Window => Ok(Gathered::Window(Flow::NoRoom)),
+        }
+    }
+
+    fn too_large(&self) -> Result<Gathered, Reason> {
+        match judge_oversize(self.kind, &self.course) {
+            Over::Block => Err(Reason::ResponseTooLarge),
+            Over::PassUnscanned => Ok(Gathered::Pass(Unscanned::TooLarge)),
+            Over::Window => Ok(Gathered::Window(Flow::Said(WindowCause::TooLarge))),
+        }
+    }
+
+    fn end(&mut self) -> Gathered {
+        self.spool.complete();
+        match self.reading.as_mut().and_then(Reading::end) {
+            Some(found) => Gathered::Found(found),
+            None => Gathered::Whole,
+        }
+    }
+}
+
+/// Bytes in which files show that must not pass as streams.
+const TELLING: usize = 8;
+/// How event streams, records in JSON and multipart bodies begin.
+const TEXT_STREAMS: &[u8] = b"deir:{[-\r\n \x1e";
+/// Most bytes that trickle at once.
+const LARGEST_TRICKLE: usize = 16 * 1024;
+
+fn blocked(why: Unscannable) -> Reason {
+    match why {
+        Unscannable::TooLarge => Reason::ResponseTooLarge,
+        Unscannable::Layers => Reason::ContentBlocked,
+    }
+}

@@ -1,0 +1,39 @@
+//! What is remembered of an inspection, for the log and the counters.
+
+use super::reading::Found;
+use crate::base::inspection::Verdict;
+use crate::flow::session::Session;
+use crate::inspect::plan::Unscanned;
+use crate::inspect::scan::Scanner;
+pub use crate::observe::record::Inspected as Noted;
+
+impl Session<'_> {
+    /// Notes something about how the exchange under way was inspected.
+    pub fn note_scan(&self, note: impl FnOnce(&mut Noted)) {
+        self.ledger.note(|record| note(record.inspected.get_or_insert_default()));
+    }
+
+    /// Notes that the response passes and is not scanned.
+    pub fn note_unscanned(&self, why: Unscanned) {
+        self.note_scan(|noted| {
+            noted.verdict = Verdict::Unscanned;
+            noted.unscanned = Some(why.label());
+        });
+    }
+
+    /// Notes what a scanner found.
+    pub fn note_found(&self, found: &Found) {
+        self.note_scan(|noted| {
+            noted.verdict = Verdict::Blocked;
+            noted.scanner = Some(found.by.clone());
+            noted.threat = Some(found.what.clone());
+        });
+    }
+
+    /// Notes that a rule of the built-in scanner holds for what is said of a body.
+    pub fn note_rule(&self, scanner: &Scanner, rule: usize) {
+        if let Some(rule) = scanner.rules().list().get(rule) {
+            self.note_found(&Found { what: rule.name.clone(), by: crate::inspect::course::BUILT_IN.into() });
+        }
+    }
+}

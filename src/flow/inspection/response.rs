@@ -1,0 +1,302 @@
+//! What is done with a response: passed, held to be scanned whole, scanned as it flows, replaced or refused.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::ask::{Answered, Replaced, ask, clients};
+use super::batches::Batches;
+use super::gather::{Beginning, Flow, Gathered, Gathering};
+use super::held::{Ending, Held};
+use super::reading::Reading;
+use super::stream::Watchers;
+use super::{Inspection, Noted};
+use crate::base::inspection::{ScanMode, Verdict};
+use crate::base::reason::Reason;
+use crate::flow::session::Session;
+use crate::flow::tap::Tap;
+use crate::flow::transfer::Transfer;
+use crate::http::body::BodyFormat;
+use crate::http::content::ResponseContent;
+use crate::http::framing::BodyFraming;
+use crate::http::push::Push;
+use crate::http::response::Response;
+use crate::icap::message::Message;
+use crate::icap::settings::IcapMethod;
+use crate::inspect::course::{Course, Direction, ScannerName, StreamScan};
+use crate::inspect::decode::DecodeLimits;
+use crate::inspect::decode::coding::Codings;
+use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
+use crate::inspect::plan::{
+    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, length, plan_response,
+};
+use crate::inspect::rules::Head;
+
+/// Judges a response whose head is here, and readies its body to be delivered.
+///
+/// # Errors
+/// The [`Reason`] to answer with instead, or to cut the client for.
+pub async fn inspect(
+    session: &mut Session<'_>,
+    inspection: &Inspection,
+    response: &mut Response,
+    transfer: &mut Transfer<'_>,
+) -> Result<Option<Watchers>, Reason> {
+    let content = ResponseContent::of(transfer.response_head());
+    if inspection.is_bypassed(session, &content.content.media_type) {
+        session.note_unscanned(Unscanned::Bypassed);
+        return Ok(None);
+    }
+    let course =
+        inspection.refined(session, &inspection.course, &content.content.media_type, None, Direction::Response);
+    by_head(session, inspection, &course, &content)?;
+    let codings = Codings::parse([&*content.content.codings]);
+    let facts = ResponseFacts {
+        status: response.status,
+        asked: inspection.asked,
+        body: BodyFacts {
+            framing: response.framing,
+            media_type: &content.content.media_type,
+            extension: &inspection.extension,
+            codings: CodingSight::of(&codings),
+            extent: Extent::of_response(response.status, content.content.range),
+        },
+    };
+    let plan = plan_response(&facts, &course);
+    let doubt = facts.body.doubt();
+    if let Some(done) = without_body(session, plan)? {
+        return Ok(done);
+    }
+    let Some(length) = length(response.framing) else { return Ok(None) };
+    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
+    let reading = inspection.policy.scanner.as_ref().filter(|_| built_in);
+    let reading = reading.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
+    let mut spool = session.services.inspection.spools.open(session.tether.row().client().ip());
+    if let (Length::Known(bytes), Plan::Whole) = (length, plan)
+        && spool.expect(bytes).is_err()
+        && course.on_overload == crate::inspect::course::OnOverload::Block
+    {
+        return Err(Reason::ScanOverload);
+    }
+    let detector = detector(session, inspection, &content, length);
+    let (hold, course_of_body) = (inspection.policy.hold, course.clone());
+    let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector };
+    let mut gathering = Box::new(Gathering::new(beginning));
+    let gathered = Box::pin(gathering.run(session, transfer)).await?;
+    if let Some(why) = doubt {
+        session.note_scan(|noted| noted.unscanned = Some(why.label()));
+    }
+    let subject = Subject { inspection, course: &course };
+    match gathered {
+        Gathered::Found(found) => {
+            session.note_scan(|noted| noted.mode = ScanMode::Whole);
+            session.note_found(&found);
+            Err(refusal(transfer, Reason::ContentBlocked))
+        }
+        Gathered::Whole => subject.release_whole(session, *gathering, response, transfer).await.map(|()| None),
+        Gathered::Window(flow) => subject.flow_on(session, *gathering, flow, response, transfer).await,
+        Gathered::Pass(why) => {
+            session.note_unscanned(why);
+            transfer.deliver_from(rest(*gathering, Ending::GoesOn));
+            Ok(None)
+        }
+        Gathered::Cut(reason) => subject.pass_cut(*gathering, reason, transfer).map(|()| None),
+    }
+}
+
+/// What is decided by the plan alone.
+fn without_body(session: &Session<'_>, plan: Plan) -> Result<Option<Option<Watchers>>, Reason> {
+    match plan {
+        Plan::Pass(Unscanned::Stream) | Plan::Whole | Plan::Window(_) | Plan::Look => Ok(None),
+        Plan::Pass(why) => {
+            session.note_unscanned(why);
+            Ok(Some(None))
+        }
+        Plan::Block(Unscannable::TooLarge) => Err(Reason::ResponseTooLarge),
+        Plan::Block(why @ Unscannable::Layers) => {
+            session.note_scan(|noted| noted.threat = Some(why.label().into()));
+            Err(Reason::ContentBlocked)
+        }
+    }
+}
+
+/// Rules that hold for what is said of the body.
+fn by_head(
+    session: &Session<'_>,
+    inspection: &Inspection,
+    course: &Course,
+    content: &ResponseContent,
+) -> Result<(), Reason> {
+    let Some(scanner) = inspection.policy.scanner.as_ref().filter(|_| course.scanners.contains(&ScannerName::BuiltIn))
+    else {
+        return Ok(());
+    };
+    let head = Head {
+        url: inspection.url.as_bytes(),
+        media_type: Some(content.content.media_type.as_bytes()),
+        file_name: content.file_name.as_deref(),
+    };
+    match scanner.rules().of_head(&head) {
+        None => Ok(()),
+        Some((rule, _)) => {
+            session.note_rule(scanner, rule);
+            Err(Reason::ContentBlocked)
+        }
+    }
+}
+
+fn detector(session: &Session<'_>, inspection: &Inspection, content: &ResponseContent, length: Length) -> Detector {
+    let hold = &inspection.policy.hold;
+    let settings = DetectorSettings {
+        idle_gap: hold.idle_gap,
+        first_byte_gap: hold.first_byte_gap,
+        hold: hold.longest,
+        ..DetectorSettings::default()
+    };
+    let hand_overs = session.services.inspection.hand_overs(inspection, &content.content.media_type);
+    let signs = Signs { response: Push::Unsaid, request: Push::Unsaid, length, hand_overs };
+    Detector::new(settings, signs, Instant::now().into_std())
+}
+
+/// A refusal where the answer has not begun, a cut where it has.
+fn refusal(transfer: &Transfer<'_>, reason: Reason) -> Reason {
+    match reason {
+        _ if !transfer.has_begun() => reason,
+        Reason::ContentBlocked => Reason::ContentCut,
+        Reason::ResponseTooLarge => Reason::SizeCut,
+        Reason::ScannerFailed | Reason::ScanOverload => Reason::ScannerCut,
+        reason => reason,
+    }
+}
+
+/// What is held of a body, without what trickled out.
+fn rest(gathering: Gathering, ending: Ending) -> Held {
+    let Gathering { mut spool, out, rest, .. } = gathering;
+    spool.complete();
+    Held::new(spool, out, rest, ending)
+}
+
+/// A response body, and what is set for it.
+struct Subject<'s> {
+    inspection: &'s Inspection,
+    course: &'s Course,
+}
+
+impl Subject<'_> {
+    /// The whole body is here, and the built-in scanner found nothing: the services are asked, and it goes on.
+    async fn release_whole(
+        &self,
+        session: &mut Session<'_>,
+        mut gathering: Gathering,
+        response: &mut Response,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<(), Reason> {
+        let clients = clients(self.inspection, self.course, IcapMethod::Respmod);
+        session.note_scan(|noted| (noted.mode, noted.verdict) = (ScanMode::Whole, Verdict::Clean));
+        if !clients.is_empty() {
+            let message = self.message(session, transfer)?;
+            let asked = Box::pin(ask(session, &clients, message, Some(response.status), &mut gathering.spool)).await;
+            match asked.map_err(|reason| refusal(transfer, reason))? {
+                Answered::Same => {}
+                Answered::Replaced(now) => return replace(session, *now, response, transfer),
+            }
+        }
+        transfer.deliver_from(rest(gathering, Ending::Whole));
+        Ok(())
+    }
+
+    /// What is here goes on, seen by all who see streams; what comes goes through them.
+    async fn flow_on(
+        &self,
+        session: &mut Session<'_>,
+        mut gathering: Gathering,
+        flow: Flow,
+        response: &mut Response,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<Option<Watchers>, Reason> {
+        session.note_scan(|noted| {
+            (noted.mode, noted.verdict) = (ScanMode::Window, Verdict::Clean);
+            (noted.evidence, noted.flowed) = (Some(flow.label()), Some(std::time::Instant::now()));
+        });
+        session.services.inspection.note_flow(self.inspection, session, &gathering, flow);
+        let clients = clients(self.inspection, self.course, IcapMethod::Respmod);
+        let sees = self.course.streams != StreamScan::Off && !clients.is_empty();
+        let watchers = if sees { Some(self.watchers(session, transfer, clients)?) } else { None };
+        gathering.spool.complete();
+        if let Some(watchers) = watchers.as_ref().filter(|_| !gathering.spool.is_empty()) {
+            let message = watchers.message.window(0, gathering.spool.len());
+            let asked = ask(session, &watchers.clients, message, Some(response.status), &mut gathering.spool);
+            match Box::pin(asked).await.map_err(|reason| refusal(transfer, reason))? {
+                Answered::Replaced(now) if now.verdict == Verdict::Blocked => {
+                    replace(session, *now, response, transfer)?;
+                    return Ok(None);
+                }
+                // What a service changes in a part cannot be put in its place.
+                Answered::Same | Answered::Replaced(_) => {}
+            }
+        }
+        let batches = watchers.as_ref().map(|watchers| watchers.batches.clone());
+        let tap = Tap::new(gathering.reading.take(), batches, gathering.events.clone());
+        transfer.deliver_from(rest(gathering, Ending::GoesOn));
+        transfer.tap_response(Box::new(tap));
+        Ok(watchers)
+    }
+
+    fn watchers(
+        &self,
+        session: &Session<'_>,
+        transfer: &mut Transfer<'_>,
+        clients: Vec<std::sync::Arc<crate::icap::client::IcapClient>>,
+    ) -> Result<Watchers, Reason> {
+        let batches = Rc::new(Batches::new(self.course.streams));
+        Ok(Watchers { clients, batches, message: self.message(session, transfer)? })
+    }
+
+    fn message(&self, session: &Session<'_>, transfer: &mut Transfer<'_>) -> Result<Message, Reason> {
+        let message =
+            Message::response_to(&self.inspection.url, &self.inspection.request_head, transfer.response_head());
+        let client = session.tether.row().client().ip();
+        message.map(|message| message.from_client(client)).map_err(|_| Reason::ScannerFailed)
+    }
+
+    /// The origin ended the body before its end. What was seen by all who had to may go on, and is cut as it was; else
+    /// nothing does.
+    fn pass_cut(&self, gathering: Gathering, reason: Reason, transfer: &mut Transfer<'_>) -> Result<(), Reason> {
+        let by_origin = match reason {
+            Reason::ResponseCut => Reason::UpstreamClosed,
+            Reason::ResponseReset => Reason::UpstreamReset,
+            Reason::BadResponseBody => Reason::BadResponse,
+            Reason::ResponseBodyTimeout => Reason::ResponseHeadTimeout,
+            reason => return Err(reason),
+        };
+        let seen = clients(self.inspection, self.course, IcapMethod::Respmod).is_empty();
+        if !seen || gathering.spool.is_empty() {
+            return Err(if transfer.has_begun() { reason } else { by_origin });
+        }
+        transfer.deliver_from(rest(gathering, Ending::Cut(reason)));
+        Ok(())
+    }
+}
+
+/// Puts what a service made of a response in its place.
+fn replace(
+    session: &Session<'_>,
+    now: Replaced,
+    response: &mut Response,
+    transfer: &mut Transfer<'_>,
+) -> Result<(), Reason> {
+    session.note_scan(|noted: &mut Noted| noted.verdict = now.verdict);
+    if transfer.has_begun() {
+        return Err(Reason::ContentCut);
+    }
+    let mut head = Vec::new();
+    now.head.write(BodyFraming::Length(now.body.len()), &mut head);
+    if !response.client_keep_alive {
+        head.truncate(head.len() - 2);
+        head.extend_from_slice(b"Connection: close\r\n\r\n");
+    }
+    response.status = now.head.status().unwrap_or(response.status);
+    (response.framing, response.format) = (BodyFraming::Length(now.body.len()), BodyFormat::Plain);
+    transfer.replace_response(&head, Held::new(now.body, 0, Vec::new(), Ending::Whole));
+    Ok(())
+}

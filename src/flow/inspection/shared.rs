@@ -1,0 +1,78 @@
+//! What inspections of all workers share, and what no reload replaces: spools, blocked URLs, the history of streams.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+
+use super::Inspection;
+use super::gather::{Flow, Gathering};
+use crate::flow::session::Session;
+use crate::inspect::blocked::Blocked;
+use crate::inspect::history::{History, Kind};
+use crate::inspect::spool::Spools;
+use crate::policy::bypass::list::{BypassList, BypassSubject};
+use crate::policy::bypass::skips::{Skip, Skips};
+
+/// Shared by all workers.
+pub struct InspectionShared {
+    /// Where bodies are held.
+    pub spools: Arc<Spools>,
+    /// URLs in whose streams something was found.
+    pub blocked: Blocked,
+    /// Addresses that gave streams.
+    pub history: Mutex<History>,
+    /// What is left out for whom.
+    pub bypass: Arc<ArcSwap<BypassList>>,
+}
+
+impl InspectionShared {
+    /// How often such addresses gave streams lately.
+    pub fn hand_overs(&self, inspection: &Inspection, media_type: &str) -> u32 {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.hand_overs(&kind(inspection, media_type), Instant::now())
+    }
+
+    /// Remembers that a body flows on: what time has told shortens the wait for the next of its kind.
+    pub fn note_flow(&self, inspection: &Inspection, session: &Session<'_>, gathering: &Gathering, flow: Flow) {
+        session.services.counters.inspection.flows[flow.index()].add(1);
+        if let Flow::Stream(evidence) = flow {
+            let client = session.tether.row().client().ip();
+            let kind = kind(inspection, gathering.media_type());
+            let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+            history.note_stream(&kind, client, evidence.label(), Instant::now());
+        }
+    }
+}
+
+fn kind(inspection: &Inspection, media_type: &str) -> Kind {
+    Kind::of(inspection.authority.text(), inspection.path(), media_type)
+}
+
+impl Session<'_> {
+    /// What the bypass list leaves out for a request.
+    pub fn find_skips(&self, authority: &crate::base::authority::Authority, head: &[u8]) -> Skips {
+        let bypass = self.services.inspection.bypass.load();
+        if bypass.entries().is_empty() {
+            return Skips::NONE;
+        }
+        let url = super::url(authority, head);
+        let source = self.tether.row().client().ip();
+        let subject = BypassSubject { authority, url: url.as_bytes(), source, address: None };
+        bypass.find(&subject, SystemTime::now())
+    }
+}
+
+impl Inspection {
+    /// Whether the bypass list leaves out scanning for responses of this type.
+    pub fn is_bypassed(&self, session: &Session<'_>, media_type: &str) -> bool {
+        let bypass = session.services.inspection.bypass.load();
+        if bypass.entries().is_empty() {
+            return false;
+        }
+        let source = session.tether.row().client().ip();
+        let subject = BypassSubject { authority: &self.authority, url: self.url.as_bytes(), source, address: None };
+        let skips = bypass.find_by_type(&subject, media_type.as_bytes(), SystemTime::now());
+        skips.contains(Skip::Scan)
+    }
+}

@@ -1,0 +1,126 @@
+//! A body that flows on while ICAP services see it in batches.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::ask::found;
+use super::batches::{Batch, Batches};
+use super::reading::Found;
+use crate::base::reason::Reason;
+use crate::flow::session::Session;
+use crate::flow::transfer::Transfer;
+use crate::icap::body::InMemory;
+use crate::icap::client::IcapClient;
+use crate::icap::message::Message;
+use crate::icap::outcome::{Judgement, Outcome};
+use crate::icap::settings::OnFailure;
+
+/// Those who see a stream in batches.
+pub struct Watchers {
+    /// Their clients.
+    pub clients: Vec<Arc<IcapClient>>,
+    /// What they are sent.
+    pub batches: Rc<Batches>,
+    /// The message, without the length of any batch.
+    pub message: Message,
+}
+
+/// What ended a stream before its end.
+enum Stop {
+    Found(Found),
+    Failed(Arc<str>),
+}
+
+/// Delivers the body while its batches are scanned, the last one before its end.
+///
+/// # Errors
+/// The [`Reason`] to cut it for.
+pub async fn deliver(
+    session: &mut Session<'_>,
+    transfer: &mut Transfer<'_>,
+    watchers: &Watchers,
+) -> Result<(), Reason> {
+    let stop = {
+        let mut scans = pin!(scan(watchers, session.services.counters.clone()));
+        let mut body = pin!(transfer.body(&mut session.ahead));
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(stop) = scans.as_mut().poll(cx) {
+                    return Poll::Ready(Err(stop));
+                }
+                if let Poll::Ready(done) = body.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(done));
+                }
+                if !watchers.batches.take_news() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    };
+    match stop {
+        Ok(done) => done,
+        Err(Stop::Found(found)) => {
+            session.note_found(&found);
+            Err(Reason::ContentCut)
+        }
+        Err(Stop::Failed(service)) => {
+            session.note_scan(|noted| noted.scanner = Some(service.clone()));
+            Err(Reason::ScannerCut)
+        }
+    }
+}
+
+/// Has one batch after the other scanned; ends with what must stop the stream, and never otherwise.
+async fn scan(watchers: &Watchers, counters: Arc<crate::observe::counters::WorkerCounters>) -> Stop {
+    let mut window = 0;
+    while let Some(batch) = next(&watchers.batches).await {
+        window += 1;
+        counters.inspection.windows.add(1);
+        for client in &watchers.clients {
+            if let Err(stop) = scan_one(client, &watchers.message, &batch, window).await {
+                return stop;
+            }
+        }
+        watchers.batches.clear(batch.end);
+    }
+    std::future::pending().await
+}
+
+async fn next(batches: &Batches) -> Option<Batch> {
+    let mut clock = pin!(sleep_until(Instant::now()));
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(batch) = batches.poll_batch(Instant::now(), cx) {
+                return Poll::Ready(batch);
+            }
+            let Some(due) = batches.due() else { return Poll::Pending };
+            if clock.deadline() != due {
+                clock.as_mut().reset(due);
+            }
+            if clock.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window: u64) -> Result<(), Stop> {
+    let message = message.window(window, batch.bytes.len() as u64);
+    let original = message.status();
+    match client.adapt(&message, InMemory(&batch.bytes)).await {
+        Ok(outcome) if outcome.judgement(original) == Judgement::Blocked => {
+            Err(Stop::Found(found(client, outcome.report())))
+        }
+        // What a service changes in a part cannot be put in its place: that would be for the whole.
+        Ok(Outcome::Unchanged { .. } | Outcome::Replaced { .. }) => Ok(()),
+        Err(_) if client.settings().on_failure == OnFailure::Pass => Ok(()),
+        Err(_) => Err(Stop::Failed(client.settings().name.clone())),
+    }
+}
