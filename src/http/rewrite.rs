@@ -42,6 +42,15 @@ pub fn prepare_for_scanning(head: &mut Vec<u8>, ranges: Ranges) {
     }
 }
 
+/// Takes `Expect` out of a head that we wrote ourselves: what it asks for has been answered.
+pub fn drop_expect(head: &mut Vec<u8>) {
+    let places: Vec<Range<usize>> =
+        field_lines(head).filter(|line| line.is("expect")).map(|line| line.place.clone()).collect();
+    for place in places.into_iter().rev() {
+        head.drain(place);
+    }
+}
+
 /// Bytes to be replaced, and by what.
 struct Edit {
     place: Range<usize>,
