@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::limits::settings::{LimitMode, Over, RuleMode};
+use crate::limits::settings::{LimitMode, Over, Rate, RuleMode};
 
 /// One rule of the limits, and what it has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,27 @@ pub struct RuleView {
     pub evictions: u64,
     /// Where its settings come from.
     pub origin: RuleOrigin,
+}
+
+/// One rate, and what it has done so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whose use is added up: the word of `per` in rule files.
+    pub scope: &'static str,
+    /// Requests of one holder; `None` when they are not counted.
+    pub requests: Option<Rate>,
+    /// Bytes of one holder; `None` when they are not counted.
+    pub bytes: Option<Rate>,
+    /// Kept or watched.
+    pub mode: RuleMode,
+    /// Requests it has refused.
+    pub refused: u64,
+    /// How often it let bytes wait.
+    pub delayed: u64,
+    /// How often it would have done either if it were kept.
+    pub simulated: u64,
 }
 
 /// Where the settings of a rule come from.
@@ -187,6 +208,8 @@ pub struct LimitsAccess {
     pub mode: Read<LimitMode>,
     /// Every rule, in the order of the file.
     pub rules: Read<Vec<RuleView>>,
+    /// Every rate, in the order of the file.
+    pub rates: Read<Vec<RateView>>,
     /// Who holds what.
     pub holders: Holders,
     /// Changes them.
@@ -214,6 +237,7 @@ impl Default for LimitsAccess {
         Self {
             mode: Arc::new(|| LimitMode::Off),
             rules: Arc::new(Vec::new),
+            rates: Arc::new(Vec::new),
             holders: Arc::new(|_| Vec::new()),
             edit: Arc::new(|edit| match edit {
                 LimitEdit::Rule(_) => Err(EditRefused::UnknownRule),

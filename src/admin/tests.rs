@@ -40,7 +40,9 @@ const FAMILIES: &str = "
     tether_access_log_dropped_total counter          tether_task_panics_total counter
     tether_limit_in_use gauge                        tether_limit_rejections_total counter
     tether_limit_would_reject_total counter          tether_limit_queued gauge
-    tether_limit_evictions_total counter             tether_reuse_quarantined_origins gauge
+    tether_limit_evictions_total counter             tether_rate_rejections_total counter
+    tether_rate_delays_total counter                 tether_rate_simulated_total counter
+    tether_reuse_quarantined_origins gauge
     tether_overload_level gauge                      tether_overload_shed_total counter
     tether_config_reloads_total counter              tether_config_last_reload_successful gauge
     tether_config_generation gauge

@@ -7,11 +7,12 @@ use std::time::Instant;
 use super::reload::Reloader;
 use crate::admin::operations::{
     EditRefused, HolderView, HoldersWanted, LastReload, LimitEdit, LimitsAccess, Operations, OriginView, OverloadView,
-    ReloadDone, ReloadView, RuleEdit, RuleOrigin, RuleView,
+    RateView, ReloadDone, ReloadView, RuleEdit, RuleOrigin, RuleView,
 };
 use crate::limits::Limits;
 use crate::limits::overload::Overload;
-use crate::limits::settings::LimitRule;
+use crate::limits::rates::RateStats;
+use crate::limits::settings::{LimitRule, RateRule};
 use crate::limits::usage::{RuleStats, Usage};
 use crate::upstream::learned::Learned;
 
@@ -47,10 +48,12 @@ fn origin(view: crate::upstream::learned::OriginView) -> OriginView {
 
 fn limits(reloader: &Arc<Reloader>, overload: &Arc<Overload>) -> LimitsAccess {
     let (modes, rules, holders) = (reloader.limits().clone(), reloader.clone(), reloader.limits().clone());
+    let rates = reloader.limits().clone();
     let (edits, overload) = (reloader.clone(), overload.clone());
     LimitsAccess {
         mode: Arc::new(move || modes.mode()),
         rules: Arc::new(move || rule_views(&rules)),
+        rates: Arc::new(move || rate_views(&rates)),
         holders: Arc::new(move |wanted| holder_views(&holders, wanted)),
         edit: Arc::new(move |edit| done_edit(&edits, edit)),
         overload: Arc::new(move || overload_view(&overload)),
@@ -119,6 +122,29 @@ fn rule_view(rule: &LimitRule, stats: &RuleStats, origin: RuleOrigin) -> RuleVie
         would_reject: stats.simulated,
         evictions: stats.evictions,
         origin,
+    }
+}
+
+fn rate_views(limits: &Limits) -> Vec<RateView> {
+    let rules = limits.rules();
+    // A reload in between may have changed the rules: what is left of both is shown.
+    let of = |stats: RateStats| {
+        let rule = rules.rates.iter().find(|rule| rule.scope.name == stats.rule)?;
+        Some(rate_view(rule, &stats))
+    };
+    limits.rate_stats().into_iter().filter_map(of).collect()
+}
+
+fn rate_view(rule: &RateRule, stats: &RateStats) -> RateView {
+    RateView {
+        name: rule.scope.name.clone(),
+        scope: stats.scope,
+        requests: rule.requests,
+        bytes: rule.bytes,
+        mode: rule.scope.mode,
+        refused: stats.refused,
+        delayed: stats.delayed,
+        simulated: stats.simulated,
     }
 }
 
