@@ -8,6 +8,7 @@ mod ends;
 mod exposition;
 mod guard;
 mod health;
+mod icap;
 mod limits;
 mod listener;
 mod metrics;

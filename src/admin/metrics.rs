@@ -14,6 +14,7 @@ use crate::http::method::METHODS;
 use crate::observe::counters::{HistogramSum, WorkerCounters};
 use crate::observe::live::Kind;
 
+mod icap;
 mod operations;
 mod page;
 mod plain;
@@ -43,6 +44,7 @@ impl Collector for Scrape {
         durations(view, &mut page)?;
         names(view, &mut page)?;
         operations::write(&view.operations, &mut page)?;
+        icap::write(&(view.operations.icap)(), &mut page)?;
         kernel(&mut page)
     }
 }
@@ -108,7 +110,8 @@ fn durations(view: &AdminView, page: &mut Page<'_>) -> fmt::Result {
     let cancel =
         Phase::ALL.map(|phase| (phase.label(), sum(&|worker, sum| worker.cancel_latency[phase as usize].add_to(sum))));
     let help = "From a client's hang-up to its last upstream closed, by the phase it left in";
-    page.histograms("tether_cancel_latency_seconds", help, "phase", &cancel)?;
+    let cancel = cancel.iter().map(|(phase, sum)| (*phase, sum));
+    page.histograms("tether_cancel_latency_seconds", help, "phase", cancel)?;
 
     let request = sum(&|worker, sum| worker.request_duration.add_to(sum));
     let help = "From the first byte of a request to the end of the exchange";

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::icap::stats::IcapStats;
 use crate::limits::settings::{LimitMode, Over, Rate, RuleMode};
 
 /// One rule of the limits, and what it has done so far.
@@ -229,6 +230,8 @@ pub struct Operations {
     pub reloads: Read<ReloadView>,
     /// What has been learned of origins; in any order.
     pub origins: Read<Vec<OriginView>>,
+    /// The ICAP services, in the order of the settings.
+    pub icap: Read<Vec<IcapStats>>,
 }
 
 impl Default for LimitsAccess {
@@ -249,13 +252,15 @@ impl Default for LimitsAccess {
 }
 
 impl Default for Operations {
-    /// A process without rules, without files to reload, that has learned nothing.
+    /// A process without rules, without files to reload, that has learned nothing
+    /// and scans nothing.
     fn default() -> Self {
         Self {
             limits: LimitsAccess::default(),
             reload: Arc::new(|| Err("this process was started without files".into())),
             reloads: Arc::new(ReloadView::default),
             origins: Arc::new(Vec::new),
+            icap: Arc::new(Vec::new),
         }
     }
 }

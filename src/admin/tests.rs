@@ -1,5 +1,6 @@
 //! Tests of the admin port over real loopback sockets.
 
+mod icap;
 mod operations;
 
 use std::collections::HashMap;
@@ -46,6 +47,11 @@ const FAMILIES: &str = "
     tether_overload_level gauge                      tether_overload_shed_total counter
     tether_config_reloads_total counter              tether_config_last_reload_successful gauge
     tether_config_generation gauge
+    tether_icap_transactions_total counter           tether_icap_open gauge
+    tether_icap_oldest_open_seconds gauge            tether_icap_queue_seconds histogram
+    tether_icap_connections gauge                    tether_icap_queued gauge
+    tether_icap_breaker_state gauge                  tether_icap_retries_total counter
+    tether_icap_istag_changes_total counter
     process_open_fds gauge                           process_resident_memory_bytes gauge
     process_cpu_seconds_total counter";
 
@@ -322,7 +328,7 @@ fn every_answer_is_guarded() {
         }
     }
     assert!(!answers[0].0.body.contains("tether_"));
-    let pages = ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/origins"];
+    let pages = ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/icap", "/api/v1/origins"];
     for link in ["/metrics", "/healthz", "/readyz"].iter().chain(&pages) {
         assert!(answers[4].0.body.contains(&format!("href=\"{link}\"")), "{link}");
     }

@@ -28,6 +28,7 @@ pub fn operations(reloader: &Arc<Reloader>, overload: &Arc<Overload>, learned: &
         }),
         reloads: Arc::new(move || reloads(&to_count)),
         origins: Arc::new(move || learned.snapshot(Instant::now()).into_iter().map(origin).collect()),
+        ..Operations::default()
     }
 }
 
