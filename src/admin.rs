@@ -10,6 +10,7 @@ mod ends;
 mod exposition;
 mod guard;
 mod health;
+mod icap;
 mod limits;
 mod listener;
 mod metrics;

@@ -9,6 +9,7 @@
 //! | [`breaker`], [`pool`], [`endpoint`] | one server: whether it works, its connections, what it told of itself |
 //! | [`exchange`] | the one driver: a conversation on a socket, under deadlines |
 //! | [`client`] | one call for one message: chooses a server, tries, fails over |
+//! | [`services`], [`stats`] | the clients of all services, and what they count |
 //!
 //! Whatever fails closes its connection; the end of a body is never made up.
 
@@ -30,5 +31,7 @@ pub mod options;
 pub mod outcome;
 pub mod pool;
 mod request;
+pub mod services;
 pub mod settings;
+pub mod stats;
 pub mod url;

@@ -1,4 +1,4 @@
-//! `/api/v1/limits`: the rules, who holds what of them, and changes of them.
+//! `/api/v1/limits`: the rules, who holds what of them, the rates, and changes of the rules.
 
 use std::sync::Arc;
 
@@ -7,8 +7,11 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::answers::{json, problem, refusal};
-use super::operations::{EditRefused, HolderView, HoldersWanted, LimitEdit, LimitsAccess, RuleOrigin, RuleView};
+use super::operations::{
+    EditRefused, HolderView, HoldersWanted, LimitEdit, LimitsAccess, RateView, RuleOrigin, RuleView,
+};
 use super::words::Words;
+use crate::limits::settings::Rate;
 
 pub(super) mod edit;
 
@@ -20,7 +23,7 @@ const DEFAULT_TOP: usize = 10;
 pub(super) struct LimitsQuery {
     /// Holders of each rule shown at most.
     top: Option<usize>,
-    /// Only this rule.
+    /// Only this rule, or this rate.
     rule: Option<String>,
 }
 
@@ -28,6 +31,7 @@ pub(super) struct LimitsQuery {
 struct Page<'a> {
     mode: &'static str,
     rules: Vec<Rule<'a>>,
+    rates: Vec<RateRow<'a>>,
 }
 
 /// The answer to a change of one rule.
@@ -57,6 +61,25 @@ struct Rule<'a> {
     holders: Option<Vec<Holder<'a>>>,
 }
 
+#[derive(Serialize)]
+struct RateRow<'a> {
+    name: &'a str,
+    per: &'static str,
+    requests: Option<Pace>,
+    bytes: Option<Pace>,
+    mode: &'static str,
+    refused: u64,
+    delayed: u64,
+    simulated: u64,
+}
+
+/// How much in a second, and at once after a pause.
+#[derive(Serialize)]
+struct Pace {
+    per_second: u64,
+    burst: u64,
+}
+
 /// Exchanges, streams included, and streams.
 #[derive(Serialize)]
 struct Lanes<N> {
@@ -75,18 +98,19 @@ struct Holder<'a> {
 
 /// The rules that `query` asks for, in the order of the file.
 pub(super) fn answer(limits: &LimitsAccess, query: &LimitsQuery) -> Response {
-    let mut rules = (limits.rules)();
+    let (mut rules, mut rates) = ((limits.rules)(), (limits.rates)());
     if let Some(name) = &query.rule {
         rules.retain(|rule| *rule.name == **name);
-        if rules.is_empty() {
+        rates.retain(|rate| *rate.name == **name);
+        if rules.is_empty() && rates.is_empty() {
             return unknown_rule();
         }
     }
     let wanted = HoldersWanted { rule: query.rule.as_deref().map(Arc::from), top: query.top.unwrap_or(DEFAULT_TOP) };
     let holders = (limits.holders)(&wanted);
     let with_holders = |rule| Rule { holders: Some(holders_of(rule, &holders, wanted.top)), ..shown(rule) };
-    let page = Page { mode: (limits.mode)().word(), rules: rules.iter().map(with_holders).collect() };
-    json(StatusCode::OK, &page)
+    let (rules, rates) = (rules.iter().map(with_holders).collect(), rates.iter().map(rate_row).collect());
+    json(StatusCode::OK, &Page { mode: (limits.mode)().word(), rules, rates })
 }
 
 /// Changes what `body` says; answers with the rule as it is now.
@@ -140,6 +164,20 @@ fn shown(rule: &RuleView) -> Rule<'_> {
         would_reject: rule.would_reject,
         evictions: rule.evictions,
         holders: None,
+    }
+}
+
+fn rate_row(rate: &RateView) -> RateRow<'_> {
+    let pace = |rate: Rate| Pace { per_second: rate.per_second, burst: rate.burst };
+    RateRow {
+        name: &rate.name,
+        per: rate.scope,
+        requests: rate.requests.map(pace),
+        bytes: rate.bytes.map(pace),
+        mode: rate.mode.word(),
+        refused: rate.refused,
+        delayed: rate.delayed,
+        simulated: rate.simulated,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::http::method::METHODS;
 use crate::observe::counters::{HistogramSum, WorkerCounters};
 use crate::observe::live::Kind;
 
+mod icap;
 mod inspection;
 mod operations;
 mod page;
@@ -45,6 +46,7 @@ impl Collector for Scrape {
         names(view, &mut page)?;
         inspection::write(view, &mut page)?;
         operations::write(&view.operations, &mut page)?;
+        icap::write(&(view.operations.icap)(), &mut page)?;
         kernel(&mut page)
     }
 }
@@ -110,7 +112,8 @@ fn durations(view: &AdminView, page: &mut Page<'_>) -> fmt::Result {
     let cancel =
         Phase::ALL.map(|phase| (phase.label(), sum(&|worker, sum| worker.cancel_latency[phase as usize].add_to(sum))));
     let help = "From a client's hang-up to its last upstream closed, by the phase it left in";
-    page.histograms("tether_cancel_latency_seconds", help, "phase", &cancel)?;
+    let cancel = cancel.iter().map(|(phase, sum)| (*phase, sum));
+    page.histograms("tether_cancel_latency_seconds", help, "phase", cancel)?;
 
     let request = sum(&|worker, sum| worker.request_duration.add_to(sum));
     let help = "From the first byte of a request to the end of the exchange";

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::settings::AdminTokens;
-use crate::limits::settings::{LimitMode, Over, RuleMode};
+use crate::icap::stats::IcapStats;
+use crate::limits::settings::{LimitMode, Over, Rate, RuleMode};
 
 mod bypass;
 
@@ -44,6 +45,27 @@ pub struct RuleView {
     pub evictions: u64,
     /// Where its settings come from.
     pub origin: RuleOrigin,
+}
+
+/// One rate, and what it has done so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whose use is added up: the word of `per` in rule files.
+    pub scope: &'static str,
+    /// Requests of one holder; `None` when they are not counted.
+    pub requests: Option<Rate>,
+    /// Bytes of one holder; `None` when they are not counted.
+    pub bytes: Option<Rate>,
+    /// Kept or watched.
+    pub mode: RuleMode,
+    /// Requests it has refused.
+    pub refused: u64,
+    /// How often it let bytes wait.
+    pub delayed: u64,
+    /// How often it would have done either if it were kept.
+    pub simulated: u64,
 }
 
 /// Where the settings of a rule come from.
@@ -192,6 +214,8 @@ pub struct LimitsAccess {
     pub mode: Read<LimitMode>,
     /// Every rule, in the order of the file.
     pub rules: Read<Vec<RuleView>>,
+    /// Every rate, in the order of the file.
+    pub rates: Read<Vec<RateView>>,
     /// Who holds what.
     pub holders: Holders,
     /// Changes them.
@@ -217,6 +241,8 @@ pub struct Operations {
     pub suggestions: Read<Vec<SuggestionView>>,
     /// Who may change something.
     pub tokens: Read<Arc<AdminTokens>>,
+    /// The ICAP services, in the order of the settings.
+    pub icap: Read<Vec<IcapStats>>,
 }
 
 impl Default for LimitsAccess {
@@ -225,6 +251,7 @@ impl Default for LimitsAccess {
         Self {
             mode: Arc::new(|| LimitMode::Off),
             rules: Arc::new(Vec::new),
+            rates: Arc::new(Vec::new),
             holders: Arc::new(|_| Vec::new()),
             edit: Arc::new(|edit| match edit {
                 LimitEdit::Rule(_) => Err(EditRefused::UnknownRule),
@@ -236,7 +263,8 @@ impl Default for LimitsAccess {
 }
 
 impl Default for Operations {
-    /// A process without rules, without files to reload, that has learned nothing.
+    /// A process without rules, without files to reload, that has learned nothing
+    /// and scans nothing.
     fn default() -> Self {
         Self {
             limits: LimitsAccess::default(),
@@ -246,6 +274,7 @@ impl Default for Operations {
             bypass: BypassAccess::default(),
             suggestions: Arc::new(Vec::new),
             tokens: Arc::new(Arc::default),
+            icap: Arc::new(Vec::new),
         }
     }
 }

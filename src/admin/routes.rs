@@ -21,6 +21,7 @@ use super::ends::{self, EndsQuery};
 use super::exposition::Exposition;
 use super::guard::{AllowedHosts, guard};
 use super::health::{self, Shortage};
+use super::icap;
 use super::limits::{self, LimitsQuery};
 use super::metrics::Scrape;
 use super::origins::{self, OriginsQuery};
@@ -63,6 +64,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/api/v1/ends", get(end_list))
         .route("/api/v1/limits", get(limit_list).put(limit_change))
         .route("/api/v1/origins", get(origin_list))
+        .route("/api/v1/icap", get(|State(site): State<Arc<Site>>| async move { icap::answer(&site.view) }))
         .route("/api/v1/reload", post(|State(site): State<Arc<Site>>| async move { reload::answer(&site.view).await }))
         .merge(bypass::routes())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

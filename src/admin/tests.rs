@@ -1,5 +1,6 @@
 //! Tests of the admin port over real loopback sockets.
 
+mod icap;
 mod operations;
 
 use std::collections::HashMap;
@@ -40,11 +41,23 @@ const FAMILIES: &str = "
     tether_access_log_dropped_total counter          tether_task_panics_total counter
     tether_limit_in_use gauge                        tether_limit_rejections_total counter
     tether_limit_would_reject_total counter          tether_limit_queued gauge
-    tether_limit_evictions_total counter             tether_reuse_quarantined_origins gauge
+    tether_limit_evictions_total counter             tether_rate_rejections_total counter
+    tether_rate_delays_total counter                 tether_rate_simulated_total counter
+    tether_reuse_quarantined_origins gauge
     tether_overload_level gauge                      tether_overload_shed_total counter
     tether_config_reloads_total counter              tether_config_last_reload_successful gauge
     tether_config_generation gauge                   tether_bypass_entries gauge
     tether_bypass_hits_total counter
+    tether_icap_transactions_total counter           tether_icap_open gauge
+    tether_icap_oldest_open_seconds gauge            tether_icap_queue_seconds histogram
+    tether_icap_connections gauge                    tether_icap_queued gauge
+    tether_icap_breaker_state gauge                  tether_icap_retries_total counter
+    tether_icap_istag_changes_total counter
+    tether_scans_total counter                       tether_scan_verdicts_total counter
+    tether_scan_handovers_total counter              tether_scan_handover_regrets_total counter
+    tether_scan_windows_total counter                tether_unscanned_bytes_total counter
+    tether_scan_bytes_held gauge                     tether_scan_bodies_held gauge
+    tether_scan_spool_refusals_total counter         tether_scan_blocked_urls gauge
     process_open_fds gauge                           process_resident_memory_bytes gauge
     process_cpu_seconds_total counter";
 
@@ -321,7 +334,7 @@ fn every_answer_is_guarded() {
         }
     }
     assert!(!answers[0].0.body.contains("tether_"));
-    let pages = ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/origins"];
+    let pages = ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/icap", "/api/v1/origins"];
     for link in ["/metrics", "/healthz", "/readyz"].iter().chain(&pages) {
         assert!(answers[4].0.body.contains(&format!("href=\"{link}\"")), "{link}");
     }

@@ -3,24 +3,27 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::bypass::LiveBypass;
 use super::reload::Reloader;
 use crate::admin::operations::{
     BypassAccess, EditRefused, HolderView, HoldersWanted, LastReload, LimitEdit, LimitsAccess, Operations, OriginView,
-    OverloadView, ReloadDone, ReloadView, RuleEdit, RuleOrigin, RuleView,
+    OverloadView, RateView, ReloadDone, ReloadView, RuleEdit, RuleOrigin, RuleView, SuggestionView,
 };
+use crate::inspect::history::Suggestion;
 use crate::limits::Limits;
 use crate::limits::overload::Overload;
-use crate::limits::settings::LimitRule;
+use crate::limits::rates::RateStats;
+use crate::limits::settings::{LimitRule, RateRule};
 use crate::limits::usage::{RuleStats, Usage};
+use crate::policy::bypass::Learn;
 use crate::upstream::learned::Learned;
 
 /// Everything the admin port needs of these parts.
 pub fn operations(reloader: &Arc<Reloader>, overload: &Arc<Overload>, learned: &Arc<Learned>) -> Operations {
     let (to_reload, to_count, learned) = (reloader.clone(), reloader.clone(), learned.clone());
-    let tokens = reloader.clone();
+    let (tokens, icap, to_suggest) = (reloader.clone(), reloader.clone(), reloader.clone());
     Operations {
         limits: limits(reloader, overload),
         reload: Arc::new(move || {
@@ -31,7 +34,8 @@ pub fn operations(reloader: &Arc<Reloader>, overload: &Arc<Overload>, learned: &
         reloads: Arc::new(move || reloads(&to_count)),
         origins: Arc::new(move || learned.snapshot(Instant::now()).into_iter().map(origin).collect()),
         bypass: bypass(reloader.bypass()),
-        suggestions: Arc::new(Vec::new),
+        suggestions: Arc::new(move || suggestions(&to_suggest)),
+        icap: Arc::new(move || icap.policy().load().inspect.services.stats()),
         tokens: Arc::new(move || tokens.tokens()),
     }
 }
@@ -45,6 +49,22 @@ fn bypass(live: &Arc<LiveBypass>) -> BypassAccess {
         add: Arc::new(move |rules, who| to_add.add(rules, who)),
         remove: Arc::new(move |id, who| to_remove.remove(id, who)),
     }
+}
+
+/// What the history of streams suggests for the bypass list.
+fn suggestions(reloader: &Reloader) -> Vec<SuggestionView> {
+    if reloader.bypass().learn_mode() == Learn::Off {
+        return Vec::new();
+    }
+    let now = Instant::now();
+    let view = |suggestion: Suggestion| SuggestionView {
+        pattern: suggestion.host.into(),
+        evidence: vec![suggestion.evidence],
+        clients: suggestion.clients as u64,
+        seen: u64::from(suggestion.streams),
+        last: SystemTime::now() - now.saturating_duration_since(suggestion.last),
+    };
+    reloader.inspection().suggestions().into_iter().map(view).collect()
 }
 
 fn reloads(reloader: &Reloader) -> ReloadView {
@@ -64,10 +84,12 @@ fn origin(view: crate::upstream::learned::OriginView) -> OriginView {
 
 fn limits(reloader: &Arc<Reloader>, overload: &Arc<Overload>) -> LimitsAccess {
     let (modes, rules, holders) = (reloader.limits().clone(), reloader.clone(), reloader.limits().clone());
+    let rates = reloader.limits().clone();
     let (edits, overload) = (reloader.clone(), overload.clone());
     LimitsAccess {
         mode: Arc::new(move || modes.mode()),
         rules: Arc::new(move || rule_views(&rules)),
+        rates: Arc::new(move || rate_views(&rates)),
         holders: Arc::new(move |wanted| holder_views(&holders, wanted)),
         edit: Arc::new(move |edit| done_edit(&edits, edit)),
         overload: Arc::new(move || overload_view(&overload)),
@@ -136,6 +158,29 @@ fn rule_view(rule: &LimitRule, stats: &RuleStats, origin: RuleOrigin) -> RuleVie
         would_reject: stats.simulated,
         evictions: stats.evictions,
         origin,
+    }
+}
+
+fn rate_views(limits: &Limits) -> Vec<RateView> {
+    let rules = limits.rules();
+    // A reload in between may have changed the rules: what is left of both is shown.
+    let of = |stats: RateStats| {
+        let rule = rules.rates.iter().find(|rule| rule.scope.name == stats.rule)?;
+        Some(rate_view(rule, &stats))
+    };
+    limits.rate_stats().into_iter().filter_map(of).collect()
+}
+
+fn rate_view(rule: &RateRule, stats: &RateStats) -> RateView {
+    RateView {
+        name: rule.scope.name.clone(),
+        scope: stats.scope,
+        requests: rule.requests,
+        bytes: rule.bytes,
+        mode: rule.scope.mode,
+        refused: stats.refused,
+        delayed: stats.delayed,
+        simulated: stats.simulated,
     }
 }
 

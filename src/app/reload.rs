@@ -25,6 +25,7 @@ use crate::inspect::scan::Scanner;
 use crate::inspect::spool::Spools;
 use crate::limits::Limits;
 use crate::limits::settings::{LimitMode, LimitRule, RuleSet};
+use crate::policy::bypass::list::BypassList;
 use crate::upstream::rules::DestinationRules;
 
 /// Reads the configuration anew; the error is the whole diagnostic, for people.
@@ -80,7 +81,7 @@ impl Reloader {
         let tokens = ArcSwap::from_pointee(settings.admin.tokens.clone());
         let limits = Limits::new(settings.limits.mode, rules(&settings, slots));
         let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own, None)));
-        let inspection = Arc::new(shared(&settings));
+        let inspection = Arc::new(shared(&settings, bypass.handle()));
         let tuning = watch::Sender::new(Arc::new(tuning(&settings)));
         let (generation, failed, last_done) = (AtomicU64::new(1), AtomicU64::new(0), AtomicBool::new(true));
         let current = Mutex::new(settings);
@@ -242,12 +243,12 @@ fn scanner(settings: &Settings) -> Option<Scanner> {
     compiled.ok().map(|compiled| Scanner::new(compiled.rules))
 }
 
-fn shared(settings: &Settings) -> InspectionShared {
+fn shared(settings: &Settings, bypass: Arc<ArcSwap<BypassList>>) -> InspectionShared {
     InspectionShared {
         spools: Arc::new(Spools::new(settings.inspect.spool.clone())),
         blocked: Blocked::default(),
         history: Mutex::default(),
-        bypass: Arc::default(),
+        bypass,
     }
 }
 

@@ -29,6 +29,7 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
         return refuse(session, Some(request), Reason::PortDenied).await;
     }
     session.tether.row().set_kind(Kind::Tunnel);
+    session.find_skips(authority, &[]);
     if let Err(reason) = admission::admit(session, request, authority).await {
         return refuse(session, Some(request), reason).await;
     }

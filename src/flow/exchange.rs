@@ -9,7 +9,7 @@ use super::answer::{linger, refuse};
 use super::connect::dial_tied;
 use super::inspection::request::{Done, Upload};
 use super::inspection::stream::Watchers;
-use super::inspection::{self, Begun, Inspection, page};
+use super::inspection::{self, Begun, Inspection, changed, page};
 use super::pump::Pump;
 use super::reuse;
 use super::session::{Next, Session};
@@ -42,6 +42,14 @@ struct Chosen {
     provenance: Provenance,
 }
 
+/// What goes out on it.
+struct Outgoing<'o> {
+    head: &'o mut Vec<u8>,
+    /// An attempt that came to nothing.
+    before: Option<Box<Attempt>>,
+    inspection: Option<&'o mut Inspection>,
+}
+
 /// What became of one attempt.
 enum Tried {
     /// The exchange is over.
@@ -57,19 +65,45 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
     if reuse_of(session.rule.as_deref()) == Reuse::Off {
         reuse::announce_close(request, head);
     }
-    let mut inspection = match inspection::begin(session, request, authority, head) {
-        Ok(Begun::Free) => None,
-        Ok(Begun::Inspected(inspection)) => Some(inspection),
-        Err(reason) => return refuse(session, Some(request), reason).await,
-    };
-    if let Some(inspection) = &mut inspection {
-        match Box::pin(inspection::request::inspect(session, inspection, request, head)).await {
-            Ok(Done::GoesOn) => {}
-            Ok(Done::Answered(answer)) => return Box::pin(page::send(session, request, *answer)).await,
-            Ok(Done::Changed(_)) => return refuse(session, Some(request), Reason::ScannerFailed).await,
-            Err(reason) => return refuse_in_the_middle(session, request, reason).await,
-        }
+    match inspection::begin(session, request, authority, head) {
+        Ok(Begun::Free) => go(session, request, authority, head, None).await,
+        Ok(Begun::Inspected(inspection)) => Box::pin(inspected(session, request, inspection, head)).await,
+        Err(reason) => refuse(session, Some(request), reason).await,
     }
+}
+
+/// As [`run`], once it is known that somebody has to look at the request or at its answer.
+async fn inspected(
+    session: &mut Session<'_>,
+    request: &Request,
+    mut inspection: Box<Inspection>,
+    head: &mut Vec<u8>,
+) -> Next {
+    match inspection::request::inspect(session, &mut inspection, request, head).await {
+        Ok(Done::GoesOn) => {
+            let authority = inspection.authority.clone();
+            go(session, request, &authority, head, Some(&mut inspection)).await
+        }
+        Ok(Done::Answered(answer)) => page::send(session, request, *answer).await,
+        Ok(Done::Changed(now)) => match changed::enter(session, request, &mut inspection, head, *now).await {
+            Ok(changed) => {
+                let authority = inspection.authority.clone();
+                go(session, &changed, &authority, head, Some(&mut inspection)).await
+            }
+            Err(reason) => refuse(session, Some(request), reason).await,
+        },
+        Err(reason) => refuse_in_the_middle(session, request, reason).await,
+    }
+}
+
+/// Gets the answer to a request that may go out.
+async fn go(
+    session: &mut Session<'_>,
+    request: &Request,
+    authority: &Arc<Authority>,
+    head: &mut Vec<u8>,
+    mut inspection: Option<&mut Inspection>,
+) -> Next {
     let mut kept = reuse::take(session, request, authority);
     let mut before = None;
     loop {
@@ -78,7 +112,8 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
             Err(reason) if before.is_some() => return refuse_in_the_middle(session, request, reason).await,
             Err(reason) => return refuse(session, Some(request), reason).await,
         };
-        match attempt(session, request, chosen, head, before.take(), inspection.as_deref_mut()).await {
+        let outgoing = Outgoing { head, before: before.take(), inspection: inspection.as_deref_mut() };
+        match attempt(session, request, chosen, outgoing).await {
             Tried::Ended(next) => return next,
             Tried::Failed(reason) => return refuse_in_the_middle(session, request, reason).await,
             Tried::Again(again) => before = Some(again),
@@ -114,15 +149,9 @@ async fn choose(
     Ok(Chosen { upstream, provenance })
 }
 
-/// Sends the request on one connection and delivers the response; `before` is an attempt that came to nothing.
-async fn attempt(
-    session: &mut Session<'_>,
-    request: &Request,
-    chosen: Chosen,
-    head: &mut Vec<u8>,
-    before: Option<Box<Attempt>>,
-    mut inspection: Option<&mut Inspection>,
-) -> Tried {
+/// Sends the request on one connection and delivers the response.
+async fn attempt(session: &mut Session<'_>, request: &Request, chosen: Chosen, outgoing: Outgoing<'_>) -> Tried {
+    let Outgoing { head, before, mut inspection } = outgoing;
     let Chosen { mut upstream, provenance } = chosen;
     let (holding, client, began, patience) = (session.holding, session.client, session.began(), session.patience());
     // Apart from the connection's own memory: an idle connection and a tunnel have none.

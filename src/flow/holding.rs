@@ -2,7 +2,7 @@
 
 mod pace;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,7 +23,7 @@ use crate::limits::refusal::{Lane, Refusal};
 use crate::limits::seat::Seat;
 use crate::limits::settings::Per;
 use crate::limits::sources::Present;
-use crate::limits::subject::Subject;
+use crate::limits::subject::{Bound, Subject};
 use crate::limits::ticket::Ticket;
 use crate::observe::record::Limited;
 use crate::tether::tie::Tether;
@@ -46,6 +46,7 @@ pub struct Holding<'a> {
     tether: &'a Tether,
     ledger: &'a Ledger<'a>,
     present: Present,
+    bound: Cell<Bound>,
     state: RefCell<Box<State>>,
 }
 
@@ -91,7 +92,7 @@ struct Watch {
 impl<'a> Holding<'a> {
     /// Nothing is held yet.
     pub fn new(services: &'a Services, tether: &'a Tether, ledger: &'a Ledger<'a>, present: Present) -> Self {
-        Self { services, tether, ledger, present, state: RefCell::default() }
+        Self { services, tether, ledger, present, bound: Cell::default(), state: RefCell::default() }
     }
 
     /// The account of the connection's exchanges.
@@ -102,6 +103,13 @@ impl<'a> Holding<'a> {
     /// What ties the work to the client.
     pub fn tether(&self) -> &'a Tether {
         self.tether
+    }
+
+    /// Says which rules speak of the requests to come.
+    pub fn set_bound(&self, bound: Bound) {
+        if self.bound.replace(bound) != bound {
+            self.state.borrow_mut().planned = None;
+        }
     }
 
     /// Gives back what the exchange held.
@@ -163,7 +171,8 @@ impl<'a> Holding<'a> {
         let state = self.state.borrow();
         let Some(planned) = &state.planned else { return Ok(None) };
         let row = self.tether.row();
-        let subject = Subject::new(self.present.source(), row.listener(), &planned.authority).dialled(address);
+        let subject = Subject::new(self.present.source(), row.listener(), &planned.authority);
+        let subject = subject.bound(self.bound.get()).dialled(address);
         let Some(plan) = self.services.limits.plan_dialled(&subject, &planned.plan) else { return Ok(None) };
         let whole_plan = self.services.limits.plan(&subject, Some(&planned.plan));
         drop(state);
@@ -186,7 +195,7 @@ impl<'a> Holding<'a> {
             .filter(|planned| Arc::ptr_eq(&planned.authority, authority) && limits.is_current(&planned.plan));
         if known.is_none() {
             let row = self.tether.row();
-            let subject = Subject::new(self.present.source(), row.listener(), authority);
+            let subject = Subject::new(self.present.source(), row.listener(), authority).bound(self.bound.get());
             let plan = limits.plan(&subject, state.planned.as_ref().map(|planned| &planned.plan));
             let rates = limits.rate_plan(&subject, state.planned.as_ref().map(|planned| &planned.rates));
             let (authority, counts_addresses) = (authority.clone(), limits.counts_addresses());

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod batches;
+pub mod changed;
 pub mod gather;
 pub mod held;
 pub mod note;

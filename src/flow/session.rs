@@ -155,7 +155,7 @@ impl Session<'_> {
             Target::Origin(authority) => {
                 self.name_destination(authority);
                 self.recent = Some(authority.clone());
-                self.skips = self.find_skips(authority, head);
+                self.find_skips(authority, head);
                 if let Err(reason) = admission::admit(self, request, authority).await {
                     return refuse(self, Some(request), reason).await;
                 }
@@ -215,6 +215,12 @@ impl Session<'_> {
             idle: self.half_close.idle_profile(idle).map(Profile::label),
         };
         self.ledger.note(|record| record.profiles = profiles);
+    }
+
+    /// The request under way goes to `authority` instead: what it held for the other is given back.
+    pub fn move_to(&mut self, authority: &Arc<Authority>) {
+        self.holding.release();
+        self.name_destination(authority);
     }
 
     fn name_destination(&mut self, authority: &Authority) {

@@ -1,5 +1,7 @@
 //! The HTTP head that a service sends back: read as strictly as an origin's, its framing never believed.
 
+pub mod request;
+
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::error::Fault;

@@ -36,6 +36,9 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
+    /// All of them.
+    pub const ALL: [BreakerState; 3] = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
+
     /// The word in metrics and the API.
     pub const fn label(self) -> &'static str {
         match self {

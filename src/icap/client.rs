@@ -11,9 +11,10 @@ use super::findings::Findings;
 use super::message::Message;
 use super::opening::{BodyPresence, Opening, Preview, PreviewEnd};
 use super::options::{ServiceOptions, Transfer};
-use super::outcome::{AdaptedBody, Outcome, Report};
+use super::outcome::{Outcome, Reply, Report};
 use super::pool::Wanted;
 use super::settings::{IcapMethod, IcapService, PartialContent};
+use super::stats::{Counters, Ended, IcapStats, Underway};
 
 /// Servers that one message is tried at, or tries at the only one.
 const MOST_TRIES: usize = 2;
@@ -23,6 +24,7 @@ const MOST_TRIES: usize = 2;
 pub struct IcapClient {
     settings: IcapService,
     endpoints: Endpoints,
+    counters: Arc<Counters>,
 }
 
 /// A try that came to nothing; the body can be tried elsewhere.
@@ -34,8 +36,19 @@ struct Failed<B> {
 impl IcapClient {
     /// A client; nothing is connected before there is something to be judged.
     pub fn new(settings: IcapService) -> Arc<Self> {
-        let endpoints = Endpoints::new(&settings);
-        Arc::new(Self { settings, endpoints })
+        let counters = Counters::new(&settings.name);
+        Self::counting(settings, counters)
+    }
+
+    /// A client of the same service with other settings, that goes on counting where this one is.
+    #[must_use]
+    pub fn with_settings(&self, settings: IcapService) -> Arc<Self> {
+        Self::counting(settings, self.counters.clone())
+    }
+
+    fn counting(settings: IcapService, counters: Arc<Counters>) -> Arc<Self> {
+        let endpoints = Endpoints::new(&settings, &counters);
+        Arc::new(Self { settings, endpoints, counters })
     }
 
     /// What is set.
@@ -46,6 +59,11 @@ impl IcapClient {
     /// How its servers stand.
     pub fn servers(&self) -> Vec<EndpointState> {
         self.endpoints.all().iter().map(|endpoint| endpoint.state()).collect()
+    }
+
+    /// What it has done so far, and how it stands.
+    pub fn stats(&self) -> IcapStats {
+        self.counters.snapshot(self.servers())
     }
 
     /// Closes connections that have been idle for too long. To be called every second or so.
@@ -75,12 +93,27 @@ impl IcapClient {
         }
         let fill = self.settings.timeouts.preview_fill;
         let held = gather(&mut body, self.settings.preview as usize, fill).await;
-        let held = held.map_err(|_| self.error(ErrorKind::BodyFailed, None))?;
+        let held = held.map_err(|_| {
+            self.counters.ended(message.method(), Ended::Body);
+            self.error(ErrorKind::BodyFailed, None)
+        })?;
+        let mut underway = Underway::begin(&self.counters, message.method());
+        match self.ask(message, &held, body).await {
+            Ok(reply) => Ok(reply.outcome(message.status(), underway)),
+            Err(error) => {
+                underway.end(Ended::by(error.kind));
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks one server, and another where the first does not answer as it should.
+    async fn ask<B: BodySource>(&self, message: &Message, held: &Preview, mut body: B) -> Result<Reply<B>, IcapError> {
         let mut transaction = self.endpoints.begin(None).ok_or_else(|| self.error(ErrorKind::Unavailable, None))?;
         for tries in 1.. {
             let endpoint = transaction.endpoint().clone();
-            let failed = match self.attempt(transaction, message, &held, body).await {
-                Ok(outcome) => return Ok(outcome),
+            let failed = match self.attempt(transaction, message, held, body).await {
+                Ok(reply) => return Ok(reply),
                 Err(failed) => failed,
             };
             let next = match failed.kind {
@@ -93,6 +126,7 @@ impl IcapClient {
             let Some(next) = next else {
                 return Err(self.error(failed.kind, Some(endpoint.url().text().clone())));
             };
+            self.counters.retried();
             (transaction, body) = (next, failed.body);
         }
         Err(self.error(ErrorKind::Unavailable, None))
@@ -105,7 +139,7 @@ impl IcapClient {
         message: &Message,
         held: &Preview,
         mut body: B,
-    ) -> Result<Outcome<B>, Failed<B>> {
+    ) -> Result<Reply<B>, Failed<B>> {
         let endpoint = transaction.endpoint().clone();
         let options = match endpoint.options(&self.settings.timeouts).await {
             Ok(options) => options,
@@ -134,6 +168,7 @@ impl IcapClient {
                 return Err(settled(&mut transaction, answered, body));
             }
             endpoint.pool().lost_idle();
+            self.counters.retried();
             wanted = Wanted::New;
         }
     }
@@ -160,7 +195,7 @@ impl IcapClient {
         exchange: Exchange<B>,
         answer: Answer,
         connection: Freshness,
-    ) -> Result<Outcome<B>, Failed<B>> {
+    ) -> Result<Reply<B>, Failed<B>> {
         let endpoint = transaction.endpoint().clone();
         let report = Report {
             server: endpoint.url().text().clone(),
@@ -170,11 +205,12 @@ impl IcapClient {
             body_given: exchange.body_given(),
             connection,
         };
+        endpoint.note_istag(report.istag.as_deref());
         match answer.verdict {
             Verdict::Unchanged | Verdict::Options => {
                 transaction.settle(Ok(()));
                 let body = exchange.finish(endpoint.pool());
-                Ok(Outcome::Unchanged { report, body })
+                Ok(Reply::Unchanged { report, body })
             }
             Verdict::Refused(kind) => Err(settled(&mut transaction, kind, exchange.finish(endpoint.pool()))),
             Verdict::Adapted(head) | Verdict::Partial(head) => {
@@ -183,14 +219,19 @@ impl IcapClient {
                     return Err(settled(&mut transaction, kind, exchange.into_body()));
                 }
                 transaction.settle(Ok(()));
-                let body = AdaptedBody::new(exchange, head.declared, self.settings.name.clone(), transaction);
-                Ok(Outcome::Replaced { report, head, body })
+                Ok(Reply::Replaced { report, head, exchange, transaction })
             }
         }
     }
 
     fn error(&self, kind: ErrorKind, server: Option<Arc<str>>) -> IcapError {
         IcapError { kind, service: self.settings.name.clone(), server }
+    }
+}
+
+impl Drop for IcapClient {
+    fn drop(&mut self) {
+        self.endpoints.all().iter().for_each(|endpoint| endpoint.pool().retire());
     }
 }
 

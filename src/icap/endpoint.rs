@@ -19,6 +19,7 @@ use super::exchange::{Exchange, Turn};
 use super::options::ServiceOptions;
 use super::pool::{Link, Pool, PoolUsage, Taken, Wanted};
 use super::settings::{IcapService, IcapTimeouts};
+use super::stats::Counters;
 use super::url::ServiceUrl;
 
 /// Longest wait for an answer to OPTIONS, which costs a server nothing.
@@ -41,6 +42,8 @@ struct Known {
     held: Option<Instant>,
     /// What went wrong last, since something went right.
     trouble: Option<ErrorKind>,
+    /// The service tag that it told last.
+    istag: Option<String>,
 }
 
 /// One server of a service.
@@ -53,6 +56,7 @@ pub struct Endpoint {
     /// Held while OPTIONS is asked, so that it is asked once.
     asking: tokio::sync::Mutex<()>,
     open: AtomicU32,
+    counters: Arc<Counters>,
 }
 
 /// A server as it stands.
@@ -74,7 +78,7 @@ pub struct EndpointState {
 
 impl Endpoint {
     /// The server of `settings` at `url`. Nothing is connected.
-    pub fn new(url: ServiceUrl, settings: &IcapService) -> Arc<Self> {
+    pub(super) fn new(url: ServiceUrl, settings: &IcapService, counters: &Arc<Counters>) -> Arc<Self> {
         Arc::new(Self {
             url,
             pool: Pool::new(settings.max_connections),
@@ -82,6 +86,7 @@ impl Endpoint {
             known: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
             open: AtomicU32::new(0),
+            counters: counters.clone(),
         })
     }
 
@@ -127,7 +132,10 @@ impl Endpoint {
     /// # Errors
     /// [`ErrorKind`] of the queue or the dial.
     pub async fn connect(&self, wanted: Wanted, timeouts: &IcapTimeouts) -> Result<(Link, Freshness), ErrorKind> {
-        match self.pool.take(wanted, timeouts.queue).await? {
+        let asked = Instant::now();
+        let taken = self.pool.take(wanted, timeouts.queue).await;
+        self.counters.queued(asked.elapsed());
+        match taken? {
             Taken::Idle(link) => Ok((link, Freshness::Reused)),
             Taken::Seat(seat) => {
                 let stream = dial(self.url.authority(), timeouts.connect).await?;
@@ -154,6 +162,7 @@ impl Endpoint {
             return Err(self.known().trouble.unwrap_or(ErrorKind::Unavailable));
         }
         let asked = self.ask_options(timeouts).await?;
+        self.note_istag(asked.as_ref().and_then(|told| told.istag.as_deref()));
         let mut known = self.known();
         let options = match (asked, known.options.take()) {
             (Some(told), _) => Arc::new(told),
@@ -169,6 +178,18 @@ impl Endpoint {
     /// Asks again before the next transaction, whatever is known.
     pub fn forget_options(&self) {
         self.known().until = None;
+    }
+
+    /// Notes the service tag of an answer: another one than before means other rules.
+    pub(super) fn note_istag(&self, told: Option<&str>) {
+        let Some(told) = told else { return };
+        let mut known = self.known();
+        if known.istag.as_deref() == Some(told) {
+            return;
+        }
+        if known.istag.replace(told.to_owned()).is_some() {
+            self.counters.istag_changed();
+        }
     }
 
     fn fresh_options(&self) -> Option<Arc<ServiceOptions>> {

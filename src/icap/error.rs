@@ -35,6 +35,10 @@ pub enum Fault {
     AdaptedLength,
     /// The adapted body is larger than 64 MiB and twice the original.
     AdaptedTooLarge,
+    /// The adapted request has another method than the original.
+    ChangedMethod,
+    /// The adapted request goes where no request of this kind may go.
+    ChangedTarget,
 }
 
 impl Fault {
@@ -55,6 +59,8 @@ impl Fault {
             Fault::Unasked => "unasked",
             Fault::AdaptedLength => "adapted_length",
             Fault::AdaptedTooLarge => "adapted_too_large",
+            Fault::ChangedMethod => "changed_method",
+            Fault::ChangedTarget => "changed_target",
         }
     }
 }

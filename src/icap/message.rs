@@ -41,17 +41,38 @@ impl Message {
     /// # Errors
     /// [`BadMessage::Head`].
     pub fn request(head: &[u8]) -> Result<Self, BadMessage> {
+        Self::of_request(None, head)
+    }
+
+    /// A request to be adapted (REQMOD) that goes to `url`, from its whole head in any other form.
+    ///
+    /// # Errors
+    /// [`BadMessage::Head`], also for a `url` that is not absolute or cannot stand in a request line.
+    pub fn request_to(url: &str, head: &[u8]) -> Result<Self, BadMessage> {
+        if !url.contains("://") || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(BadMessage::Head);
+        }
+        Self::of_request(Some(url), head)
+    }
+
+    /// The target of the head, unless `target` takes its place.
+    fn of_request(target: Option<&str>, head: &[u8]) -> Result<Self, BadMessage> {
         let mut fields = [EMPTY_HEADER; MAX_RESPONSE_FIELDS];
         let mut parsed = httparse::Request::new(&mut fields);
         match parsed.parse(head) {
             Ok(Status::Complete(length)) if is_whole(head, length) => {}
             _ => return Err(BadMessage::Head),
         }
+        let (Some(method), Some(written), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+            return Err(BadMessage::Head);
+        };
+        let target = target.unwrap_or(written);
+        let line = format!("{method} {target} HTTP/1.{minor}\r\n");
         Ok(Self {
             method: IcapMethod::Reqmod,
-            extension: extension(parsed.path.unwrap_or_default()),
-            answers_head: parsed.method == Some("HEAD"),
-            request: without_hop(head, parsed.headers)?,
+            extension: extension(target),
+            answers_head: method == "HEAD",
+            request: without_hop(line.as_bytes(), parsed.headers)?,
             response: Vec::new(),
             told: Vec::new(),
             status: None,
@@ -63,17 +84,30 @@ impl Message {
     /// # Errors
     /// [`BadMessage::Head`].
     pub fn response(request: &[u8], response: &[u8]) -> Result<Self, BadMessage> {
+        Self::of_response(Self::request(request)?, response)
+    }
+
+    /// A response to be adapted (RESPMOD), from its own whole head and that of its request, which went to `url`.
+    ///
+    /// # Errors
+    /// Those of [`Message::request_to`].
+    pub fn response_to(url: &str, request: &[u8], response: &[u8]) -> Result<Self, BadMessage> {
+        Self::of_response(Self::request_to(url, request)?, response)
+    }
+
+    fn of_response(request: Self, response: &[u8]) -> Result<Self, BadMessage> {
         let mut fields = [EMPTY_HEADER; MAX_RESPONSE_FIELDS];
         let mut parsed = httparse::Response::new(&mut fields);
         match parsed.parse(response) {
             Ok(Status::Complete(length)) if is_whole(response, length) => {}
             _ => return Err(BadMessage::Head),
         }
+        let line = memchr::memchr(b'\n', response).ok_or(BadMessage::Head)?;
         Ok(Self {
             method: IcapMethod::Respmod,
-            response: without_hop(response, parsed.headers)?,
+            response: without_hop(&response[..=line], parsed.headers)?,
             status: parsed.code,
-            ..Self::request(request)?
+            ..request
         })
     }
 
@@ -99,6 +133,13 @@ impl Message {
     #[must_use]
     pub fn from_client(mut self, client: IpAddr) -> Self {
         push_field("X-Client-IP", &client.to_canonical().to_string(), &mut self.told);
+        self
+    }
+
+    /// Tells the service the address of the origin (`X-Server-IP`).
+    #[must_use]
+    pub fn from_server(mut self, server: IpAddr) -> Self {
+        push_field("X-Server-IP", &server.to_canonical().to_string(), &mut self.told);
         self
     }
 
@@ -163,14 +204,14 @@ fn is_whole(head: &[u8], parsed: usize) -> bool {
     parsed == head.len() && head_length(head) == Ok(Some(parsed))
 }
 
-/// The head without the fields of one hop. Lengths stay: they are those of the body that is sent along.
-fn without_hop(head: &[u8], fields: &[Header<'_>]) -> Result<Vec<u8>, BadMessage> {
+/// The head with this first line and without the fields of one hop. Lengths stay: they are those of the body that is sent
+/// along.
+fn without_hop(line: &[u8], fields: &[Header<'_>]) -> Result<Vec<u8>, BadMessage> {
     let mut connection = ConnectionOptions::default();
     for field in fields.iter().filter(|field| known(field.name.as_bytes()) == Known::Connection) {
         connection.read(field.value).map_err(|_| BadMessage::Head)?;
     }
-    let line_end = memchr::memchr(b'\n', head).ok_or(BadMessage::Head)?;
-    let mut kept = head[..=line_end].to_vec();
+    let mut kept = line.to_vec();
     for field in fields.iter().filter(|field| !is_of_one_hop(field.name.as_bytes(), &connection)) {
         kept.extend_from_slice(field.name.as_bytes());
         kept.extend_from_slice(b": ");
@@ -190,7 +231,8 @@ pub(super) fn is_of_one_hop(name: &[u8], connection: &ConnectionOptions<'_>) -> 
     }
 }
 
-fn is_credential(line: &[u8]) -> bool {
+/// Whether a line of a head holds what services see only if they are meant to.
+pub(super) fn is_credential(line: &[u8]) -> bool {
     let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
     name.len() < line.len() && (name.eq_ignore_ascii_case(b"authorization") || name.eq_ignore_ascii_case(b"cookie"))
 }
@@ -259,7 +301,26 @@ mod tests {
             assert_eq!(message.clone().with_field(name, value).err(), Some(BadMessage::Field), "{name:?} {value:?}");
         }
         let told = message.from_client("::ffff:10.0.0.1".parse().expect("address"));
-        assert_eq!(text(told.told()), "X-Client-IP: 10.0.0.1\r\n");
+        let told = told.from_server("2001:db8::1".parse().expect("address"));
+        assert_eq!(text(told.told()), "X-Client-IP: 10.0.0.1\r\nX-Server-IP: 2001:db8::1\r\n");
+    }
+
+    #[test]
+    fn a_head_in_origin_form_becomes_absolute() {
+        let request = b"HEAD /a.zip?b HTTP/1.1\r\nHost: o.test\r\nCookie: a=b\r\nConnection: close\r\n\r\n";
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let message = Message::response_to("https://o.test/a.zip?b", request, response).expect("good");
+        assert_eq!(
+            text(&message.request_head(Credentials::Withheld)),
+            "HEAD https://o.test/a.zip?b HTTP/1.1\r\nHost: o.test\r\n\r\n"
+        );
+        assert_eq!(text(message.response_head()), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!((message.extension(), message.answers_head(), message.status()), ("zip", true, Some(200)));
+        let message = Message::request_to("http://o.test/a.zip", b"GET /a.zip HTTP/1.0\r\n\r\n").expect("good");
+        assert_eq!(text(&message.request_head(Credentials::Sent)), "GET http://o.test/a.zip HTTP/1.0\r\n\r\n");
+        for url in ["/a.zip", "o.test:443", "http://o.test/ HTTP/1.1\r\nX: y", "http://o.test/a b", ""] {
+            assert_eq!(Message::request_to(url, b"GET / HTTP/1.1\r\n\r\n").err(), Some(BadMessage::Head), "{url:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::endpoint::{Freshness, Transaction};
 use super::error::{ErrorKind, Fault, IcapError};
 use super::exchange::{Exchange, Turn};
 use super::findings::Findings;
+use super::settings::IcapMethod;
+use super::stats::{Ended, Underway};
 
 /// Bytes of the original that are read at a time.
 const SLICE: usize = 16 * 1024;
@@ -74,19 +76,49 @@ impl<B> Outcome<B> {
     /// What it means for a message whose own status is `original`; `None` for a request. What the service says it found
     /// comes first, then whether it answers with a page instead.
     pub fn judgement(&self, original: Option<u16>) -> Judgement {
-        let (report, head) = match self {
-            Outcome::Unchanged { report, .. } => (report, None),
-            Outcome::Replaced { report, head, .. } => (report, Some(head)),
-        };
-        if report.findings.is_bad() {
-            return Judgement::Blocked;
+        match self {
+            Outcome::Unchanged { report, .. } => judge(report, None, original),
+            Outcome::Replaced { report, head, .. } => judge(report, Some(head), original),
         }
-        match (head.map(AdaptedHead::status), original) {
-            (None, _) => Judgement::Unchanged,
-            // A request that is answered does not go on.
-            (Some(Some(_)), None) => Judgement::Blocked,
-            (Some(Some(status @ 300..)), Some(original)) if status != original => Judgement::Blocked,
-            _ => Judgement::Modified,
+    }
+}
+
+fn judge(report: &Report, head: Option<&AdaptedHead>, original: Option<u16>) -> Judgement {
+    if report.findings.is_bad() {
+        return Judgement::Blocked;
+    }
+    match (head.map(AdaptedHead::status), original) {
+        (None, _) => Judgement::Unchanged,
+        // A request that is answered does not go on.
+        (Some(Some(_)), None) => Judgement::Blocked,
+        (Some(Some(status @ 300..)), Some(original)) if status != original => Judgement::Blocked,
+        _ => Judgement::Modified,
+    }
+}
+
+/// What a server answered, before it is counted.
+pub(super) enum Reply<B> {
+    Unchanged { report: Report, body: B },
+    Replaced { report: Report, head: AdaptedHead, exchange: Exchange<B>, transaction: Transaction },
+}
+
+impl<B: BodySource> Reply<B> {
+    /// Counts it, as far as it is known what it comes to. `original` is the status of the message.
+    pub fn outcome(self, original: Option<u16>, mut underway: Underway) -> Outcome<B> {
+        match self {
+            Reply::Unchanged { report, body } => {
+                let blocked = judge(&report, None, original) == Judgement::Blocked;
+                underway.end(if blocked { Ended::Blocked } else { Ended::Clean });
+                Outcome::Unchanged { report, body }
+            }
+            Reply::Replaced { report, head, exchange, transaction } => {
+                // Whoever is told so may not care for the page.
+                if judge(&report, Some(&head), original) == Judgement::Blocked {
+                    underway.count(Ended::Blocked);
+                }
+                let body = AdaptedBody::new(exchange, head.declared, transaction, underway);
+                Outcome::Replaced { report, head, body }
+            }
         }
     }
 }
@@ -107,8 +139,8 @@ pub struct AdaptedBody<B> {
     declared: Option<u64>,
     /// Bytes that came and are those of the original.
     same: Sameness,
-    service: Arc<str>,
     transaction: Transaction,
+    underway: Underway,
 }
 
 /// Whether a body that came back is the one that was sent.
@@ -126,19 +158,9 @@ pub enum Sameness {
 }
 
 impl<B: BodySource> AdaptedBody<B> {
-    pub(super) fn new(
-        exchange: Exchange<B>,
-        declared: Option<u64>,
-        service: Arc<str>,
-        transaction: Transaction,
-    ) -> Self {
-        Self {
-            coming: Coming::Adapted(Box::new(exchange)),
-            declared,
-            same: Sameness::SoFar { bytes: 0 },
-            service,
-            transaction,
-        }
+    fn new(exchange: Exchange<B>, declared: Option<u64>, transaction: Transaction, underway: Underway) -> Self {
+        let (coming, same) = (Coming::Adapted(Box::new(exchange)), Sameness::SoFar { bytes: 0 });
+        Self { coming, declared, same, transaction, underway }
     }
 
     /// The next bytes, never none; `None` at the end, which comes only if the body is as long as its head says.
@@ -166,7 +188,7 @@ impl<B: BodySource> AdaptedBody<B> {
                         return Err(self.fail(ErrorKind::Protocol(Fault::AdaptedLength)));
                     }
                     if bytes.is_empty() {
-                        self.coming = Coming::Over(body);
+                        self.over(body);
                     } else {
                         self.coming = Coming::Original { body, at, received };
                         return Ok(Some(bytes));
@@ -216,8 +238,8 @@ impl<B: BodySource> AdaptedBody<B> {
         let mut body = exchange.finish(self.transaction.endpoint().pool());
         let same = matches!(self.same, Sameness::SoFar { .. }) && original_from.is_none();
         self.same = if same && ends_at(&mut body, received).await { Sameness::Same } else { Sameness::Different };
-        self.coming = match original_from {
-            None => Coming::Over(body),
+        match original_from {
+            None => self.over(body),
             Some(at) => {
                 // The byte before is there, or the place is outside.
                 let inside = match at.checked_sub(1) {
@@ -230,21 +252,29 @@ impl<B: BodySource> AdaptedBody<B> {
                 if !inside {
                     return Err(self.fail(ErrorKind::Protocol(Fault::Partial)));
                 }
-                Coming::Original { body, at, received }
+                self.coming = Coming::Original { body, at, received };
             }
-        };
+        }
         Ok(())
+    }
+
+    /// It is whole. A response whose body came back as it went is as good as unchanged; of a request the head counts.
+    fn over(&mut self, body: B) {
+        self.coming = Coming::Over(body);
+        let untouched = self.same == Sameness::Same && self.underway.method() == IcapMethod::Respmod;
+        self.underway.end(if untouched { Ended::Clean } else { Ended::Modified });
     }
 
     fn fail(&mut self, kind: ErrorKind) -> IcapError {
         self.coming = Coming::Failed;
         self.transaction.settle(Err(kind));
+        self.underway.end(Ended::by(kind));
         self.error(kind)
     }
 
     fn error(&self, kind: ErrorKind) -> IcapError {
         let server = self.transaction.endpoint().url().text().clone();
-        IcapError { kind, service: self.service.clone(), server: Some(server) }
+        IcapError { kind, service: self.underway.service().clone(), server: Some(server) }
     }
 }
 

@@ -34,6 +34,15 @@ struct Kept {
     home: ThreadId,
 }
 
+/// Whether connections are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeping {
+    /// They are.
+    On,
+    /// Nobody will ask for them again.
+    Over,
+}
+
 #[derive(Debug)]
 struct State {
     /// What the server said it takes.
@@ -46,6 +55,7 @@ struct State {
     cooling: Vec<Instant>,
     idle: Vec<Kept>,
     keep: Duration,
+    keeping: Keeping,
 }
 
 /// The connections to one server.
@@ -106,6 +116,7 @@ impl Pool {
             cooling: Vec::new(),
             idle: Vec::new(),
             keep: KEPT_AT_FIRST,
+            keeping: Keeping::On,
         };
         Arc::new(Self { ceiling: ceiling.max(1), state: Mutex::new(state), freed: Notify::new() })
     }
@@ -172,8 +183,25 @@ impl Pool {
             return drop(link);
         }
         let kept = Kept { link, since: Instant::now(), home: thread::current().id() };
-        self.lock().idle.push(kept);
+        let mut state = self.lock();
+        if state.keeping == Keeping::Over {
+            drop(state);
+            return drop(kept);
+        }
+        state.idle.push(kept);
+        drop(state);
         self.freed.notify_one();
+    }
+
+    /// Closes what is idle, and from now on what comes back: a kept connection refers to its pool, which would keep both
+    /// of them for ever.
+    pub fn retire(&self) {
+        let idle = {
+            let mut state = self.lock();
+            state.keeping = Keeping::Over;
+            std::mem::take(&mut state.idle)
+        };
+        drop(idle);
     }
 
     /// Closes what has been idle for too long. To be called every second or so where nobody else asks.

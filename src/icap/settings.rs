@@ -15,6 +15,9 @@ pub enum IcapMethod {
 }
 
 impl IcapMethod {
+    /// Both, in their order.
+    pub const ALL: [IcapMethod; 2] = [IcapMethod::Reqmod, IcapMethod::Respmod];
+
     /// The word in configurations and on the wire.
     pub const fn label(self) -> &'static str {
         match self {
@@ -25,7 +28,7 @@ impl IcapMethod {
 
     /// The method a word names, in any letter case.
     pub fn of(word: &str) -> Option<IcapMethod> {
-        [IcapMethod::Reqmod, IcapMethod::Respmod].into_iter().find(|method| method.label().eq_ignore_ascii_case(word))
+        Self::ALL.into_iter().find(|method| method.label().eq_ignore_ascii_case(word))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::settings::{CountBy, Per, RuleMode, RuleScope};
-use super::subject::Subject;
+use super::subject::{Bound, Subject};
 use crate::base::authority::Host;
 use crate::policy::pattern::DestinationMatch;
 
@@ -53,7 +53,8 @@ pub struct Key {
 /// is not known.
 pub fn key(scope: &RuleScope, subject: &Subject) -> Option<Key> {
     let source = subject.source.to_canonical();
-    let meant = scope.source.is_none_or(|net| net.contains(&source))
+    let meant = (subject.bound == Bound::ByAll || scope.per == Per::Global)
+        && scope.source.is_none_or(|net| net.contains(&source))
         && scope.listener.as_deref().is_none_or(|name| name == subject.listener)
         && scope.destination.matches(subject.authority, subject.address);
     if !meant {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::entry::{Answer, Asker, Entry};
 use super::key::Key;
 use super::refusal::Refusal;
-use super::subject::Subject;
+use super::subject::{Bound, Subject};
 use super::waiter::{Waiter, serve};
 
 /// Whom a plan was made for.
@@ -17,6 +17,7 @@ pub(super) struct Identity {
     listener: Box<str>,
     authority: Arc<str>,
     address: Option<IpAddr>,
+    bound: Bound,
 }
 
 impl Identity {
@@ -26,6 +27,7 @@ impl Identity {
             listener: subject.listener.into(),
             authority: subject.authority.text().clone(),
             address: subject.address,
+            bound: subject.bound,
         }
     }
 
@@ -33,7 +35,7 @@ impl Identity {
     pub(super) fn is(&self, subject: &Subject) -> bool {
         let authority = subject.authority.text();
         self.source == subject.source.to_canonical()
-            && self.address == subject.address
+            && (self.address, self.bound) == (subject.address, subject.bound)
             && (Arc::ptr_eq(&self.authority, authority) || self.authority == *authority)
             && *self.listener == *subject.listener
     }

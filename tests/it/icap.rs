@@ -4,6 +4,7 @@ mod failing;
 mod odd;
 mod pool;
 mod server;
+mod stats;
 mod transfers;
 
 use std::future::Future;

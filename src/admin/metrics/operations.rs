@@ -1,15 +1,17 @@
-//! The metrics of limits, reloads, overload, reuse and the bypass list. Names of rules are configured, so they may be labels.
+//! The metrics of limits, rates, reloads, overload, reuse and the bypass list. Names of rules are configured, so they may be
+//! labels.
 
 use std::fmt;
 use std::time::SystemTime;
 
 use super::page::Page;
-use crate::admin::operations::{LastReload, Operations, RuleView};
+use crate::admin::operations::{LastReload, Operations, RateView, RuleView};
 use crate::policy::bypass::entry::Origin;
 
 /// Writes all of them, in one reading of each part.
 pub(super) fn write(operations: &Operations, page: &mut Page<'_>) -> fmt::Result {
     limits(&(operations.limits.rules)(), page)?;
+    rates(&(operations.limits.rates)(), page)?;
     overload(operations, page)?;
     reloads(operations, page)?;
     bypass(operations, page)?;
@@ -34,6 +36,18 @@ fn limits(rules: &[RuleView], page: &mut Page<'_>) -> fmt::Result {
     page.gauges_of("tether_limit_queued", "Requests that wait for room in a limit", each(|rule| rule.queued))?;
     let help = "Streams ended to make room in a limit";
     page.counters_of("tether_limit_evictions_total", help, each(|rule| rule.evictions))
+}
+
+fn rates(rates: &[RateView], page: &mut Page<'_>) -> fmt::Result {
+    let each = |read: fn(&RateView) -> u64| {
+        rates.iter().map(move |rate| ([("scope", rate.scope), ("name", &*rate.name)], read(rate)))
+    };
+    let help = "Requests refused because a rate was used up";
+    page.counters_of("tether_rate_rejections_total", help, each(|rate| rate.refused))?;
+    let help = "How often bytes had to wait because a rate was used up";
+    page.counters_of("tether_rate_delays_total", help, each(|rate| rate.delayed))?;
+    let help = "Refusals and delays there would have been if a rate were enforced";
+    page.counters_of("tether_rate_simulated_total", help, each(|rate| rate.simulated))
 }
 
 fn named(rule: &RuleView) -> [(&'static str, &str); 2] {

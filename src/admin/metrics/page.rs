@@ -74,10 +74,16 @@ impl Page<'_> {
     }
 
     /// A histogram with one label; one series per pair of label value and sum.
-    pub fn histograms(&mut self, name: &str, help: &str, label: &str, series: &[(&str, HistogramSum)]) -> fmt::Result {
+    pub fn histograms<'s>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        series: impl IntoIterator<Item = (&'s str, &'s HistogramSum)>,
+    ) -> fmt::Result {
         let mut family = self.family(name, help, MetricType::Histogram)?;
         for (value, sum) in series {
-            encode_histogram(&mut family.encode_family(&[(label, *value)])?, sum)?;
+            encode_histogram(&mut family.encode_family(&[(label, value)])?, sum)?;
         }
         Ok(())
     }

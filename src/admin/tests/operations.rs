@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admin::operations::*;
-use crate::limits::settings::{LimitMode, Over, RuleMode};
+use crate::limits::settings::{LimitMode, Over, Rate, RuleMode};
 use crate::observe::ends::{ExchangeEnd, KeptEnd, Manner, Reused, how, timer_of};
 
 fn rule(name: &str) -> RuleView {
@@ -30,12 +30,25 @@ fn rule(name: &str) -> RuleView {
     }
 }
 
+fn rate(name: &str) -> RateView {
+    RateView {
+        name: name.into(),
+        scope: "source",
+        requests: Some(Rate { per_second: 20, burst: 60 }),
+        bytes: None,
+        mode: RuleMode::Simulate,
+        refused: 7,
+        delayed: 8,
+        simulated: 9,
+    }
+}
+
 fn holder(rule: &str, holder: &str, exchanges: u32) -> HolderView {
     let (rule, holder) = (rule.into(), holder.to_owned());
     HolderView { rule, holder, exchanges, streams: 1, queued: 0, peak_exchanges: 12, peak_streams: 2 }
 }
 
-/// Limits with two rules; edits are done on them and noted.
+/// Limits with two rules and a rate; edits are done on them and noted.
 fn limited(edits: &Arc<Mutex<Vec<LimitEdit>>>) -> AdminView {
     let rules = Arc::new(Mutex::new(vec![rule("livesport-pair"), rule("sources")]));
     let (shown, edits) = (rules.clone(), edits.clone());
@@ -59,6 +72,7 @@ fn limited(edits: &Arc<Mutex<Vec<LimitEdit>>>) -> AdminView {
     let limits = LimitsAccess {
         mode: Arc::new(|| LimitMode::Simulate),
         rules: Arc::new(move || shown.lock().expect("rules").clone()),
+        rates: Arc::new(|| vec![rate("burst")]),
         holders: Arc::new(holders),
         edit: Arc::new(edit),
         overload: Arc::new(|| OverloadView { level: 2, name: "refuse_streams", shed: vec![("refuse_streams", 4)] }),
@@ -101,8 +115,21 @@ fn rules_are_shown_with_those_that_hold_most() {
     assert_eq!(names(&all), ["\"b\"", "\"c\"", "\"a\""]);
     let one = get(&server, "/api/v1/limits?rule=sources").json();
     assert_eq!((one["rules"].as_array().map(Vec::len), names(&one)), (Some(1), vec!["\"a\"".to_owned()]));
+    assert_eq!(one["rates"], json!([]));
     assert_eq!(get(&server, "/api/v1/limits?rule=nobody").status, 404);
     assert_eq!(get(&server, "/api/v1/limits?top=many").status, 400);
+}
+
+#[test]
+fn rates_are_shown_beside_the_rules() {
+    let server = serve(&limited(&Arc::default()));
+    let expected = json!([{
+        "name": "burst", "per": "source", "requests": {"per_second": 20, "burst": 60}, "bytes": null,
+        "mode": "simulate", "refused": 7, "delayed": 8, "simulated": 9,
+    }]);
+    assert_eq!(get(&server, "/api/v1/limits").json()["rates"], expected);
+    let one = get(&server, "/api/v1/limits?rule=burst").json();
+    assert_eq!((&one["rules"], &one["rates"]), (&json!([]), &expected));
 }
 
 #[test]
@@ -240,6 +267,9 @@ fn limits_overload_and_reloads_are_metrics() {
         (format!("tether_limit_would_reject_total{{{rule}}}"), 5.0),
         (format!("tether_limit_queued{{{rule}}}"), 3.0),
         (format!("tether_limit_evictions_total{{{rule}}}"), 1.0),
+        ("tether_rate_rejections_total{scope=\"source\",name=\"burst\"}".into(), 7.0),
+        ("tether_rate_delays_total{scope=\"source\",name=\"burst\"}".into(), 8.0),
+        ("tether_rate_simulated_total{scope=\"source\",name=\"burst\"}".into(), 9.0),
         ("tether_overload_level".into(), 2.0),
         ("tether_overload_shed_total{step=\"refuse_streams\"}".into(), 4.0),
         ("tether_config_reloads_total{result=\"done\"}".into(), 2.0),

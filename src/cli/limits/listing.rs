@@ -5,15 +5,18 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use crate::cli::table::{Table, printable};
+use crate::cli::table::{Table, printable, size};
 
 const HEADINGS: [&str; 8] = ["RULE", "PER", "HOLDER", "EXCHANGES", "PEAK", "STREAMS", "PEAK", "QUEUED"];
 
-/// All rules.
+const RATE_HEADINGS: [&str; 7] = ["RATE", "PER", "REQUESTS/S", "BYTES/S", "REFUSED", "DELAYED", "SIMULATED"];
+
+/// All rules and rates.
 #[derive(Debug, Deserialize)]
 pub struct Page {
     mode: String,
     rules: Vec<Rule>,
+    rates: Vec<RateRow>,
 }
 
 /// The answer to a change.
@@ -43,6 +46,23 @@ pub struct Rule {
 }
 
 #[derive(Debug, Deserialize)]
+struct RateRow {
+    name: String,
+    per: String,
+    requests: Option<Pace>,
+    bytes: Option<Pace>,
+    mode: String,
+    refused: u64,
+    delayed: u64,
+    simulated: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Pace {
+    per_second: u64,
+}
+
+#[derive(Debug, Deserialize)]
 struct Holder {
     holder: String,
     exchanges: u32,
@@ -58,17 +78,40 @@ struct Lanes {
 }
 
 impl Page {
-    /// The switch, the table of holders, and what the rules have refused.
+    /// The switch, the table of holders, what the rules have refused, and the table of rates.
     pub fn text(&self) -> String {
-        let mut text = format!("limits: {}\n", printable(&self.mode));
-        if self.rules.is_empty() {
-            return text + "no rules\n";
+        let text = format!("limits: {}\n", printable(&self.mode));
+        match (self.rules.is_empty(), self.rates.is_empty()) {
+            (true, true) => text + "no rules\n",
+            (true, false) => text + &self.rate_table(),
+            (false, true) => text + &self.rule_table(),
+            (false, false) => text + &self.rule_table() + "\n" + &self.rate_table(),
         }
+    }
+
+    fn rule_table(&self) -> String {
         let mut table = Table::new(HEADINGS, 3);
         self.rules.iter().flat_map(Rule::rows).for_each(|row| table.push(row));
-        text.push_str(&table.text());
+        let mut text = table.text();
         text.extend(self.rules.iter().filter_map(Rule::deeds));
         text
+    }
+
+    fn rate_table(&self) -> String {
+        let mut table = Table::new(RATE_HEADINGS, 2);
+        self.rates.iter().map(RateRow::cells).for_each(|row| table.push(row));
+        table.text()
+    }
+}
+
+impl RateRow {
+    fn cells(&self) -> [String; RATE_HEADINGS.len()] {
+        let RateRow { name, per, requests, bytes, mode, refused, delayed, simulated } = self;
+        let watched = if mode == "enforce" { "" } else { " (simulate)" };
+        let requests = requests.as_ref().map_or("-".to_owned(), |pace| pace.per_second.to_string());
+        let bytes = bytes.as_ref().map_or("-".to_owned(), |pace| size(pace.per_second));
+        let [refused, delayed, simulated] = [refused, delayed, simulated].map(u64::to_string);
+        [format!("{name}{watched}"), per.clone(), requests, bytes, refused, delayed, simulated]
     }
 }
 
@@ -145,6 +188,11 @@ mod tests {
                 {"name":"sources","per":"source","exchanges":512,"streams":null,"over":"queue","mode":"simulate",
                  "edited":true,"in_use":{"exchanges":0,"streams":0},"peak":{"exchanges":0,"streams":0},"queued":0,
                  "rejections":{},"would_reject":5,"evictions":0,"holders":[]}
+            ],"rates":[
+                {"name":"burst","per":"source","requests":{"per_second":20,"burst":60},"bytes":null,"mode":"enforce",
+                 "refused":7,"delayed":0,"simulated":0},
+                {"name":"video","per":"pair","requests":null,"bytes":{"per_second":2097152,"burst":4194304},
+                 "mode":"simulate","refused":0,"delayed":0,"simulated":31}
             ]}"#,
         )
         .expect("page");
@@ -156,13 +204,17 @@ livesport-pair               pair    192.0.2.8 live\u{fffd}[2Jsport       8/32  
 sources (simulate) (edited)  source  -                            0/512     -      0/-     -       0
 livesport-pair: refused 2 (queue_full), refused 12 (streams), evicted 1
 sources: would have refused 5
+
+RATE              PER     REQUESTS/S  BYTES/S  REFUSED  DELAYED  SIMULATED
+burst             source          20        -        7        0          0
+video (simulate)  pair             -   2.0MiB        0        0         31
 ";
         assert_eq!(page.text(), expected);
     }
 
     #[test]
     fn no_rules_are_said_to_be_none() {
-        let page: Page = serde_json::from_str(r#"{"mode":"off","rules":[]}"#).expect("page");
+        let page: Page = serde_json::from_str(r#"{"mode":"off","rules":[],"rates":[]}"#).expect("page");
         assert_eq!(page.text(), "limits: off\nno rules\n");
     }
 }

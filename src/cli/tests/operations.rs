@@ -85,7 +85,7 @@ const RULE: &str = r#"{"name":"livesport-pair","per":"pair","exchanges":10,"stre
 fn limits_are_listed() {
     let holders =
         r#","holders":[{"holder":"a","exchanges":4,"streams":1,"queued":0,"peak":{"exchanges":9,"streams":2}}]}"#;
-    let page = format!("{{\"mode\":\"enforce\",\"rules\":[{RULE}{holders}]}}");
+    let page = format!("{{\"mode\":\"enforce\",\"rules\":[{RULE}{holders}],\"rates\":[]}}");
     let (ended, line, _) = against(&["limits", "list", "--top", "3"], "200 OK", &page);
     let expected = "\
 limits: enforce

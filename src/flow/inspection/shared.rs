@@ -7,10 +7,12 @@ use arc_swap::ArcSwap;
 
 use super::Inspection;
 use super::gather::{Flow, Gathering};
+use crate::base::authority::Authority;
 use crate::flow::session::Session;
 use crate::inspect::blocked::Blocked;
-use crate::inspect::history::{History, Kind};
+use crate::inspect::history::{History, Kind, Suggestion};
 use crate::inspect::spool::Spools;
+use crate::limits::subject::Bound;
 use crate::policy::bypass::list::{BypassList, BypassSubject};
 use crate::policy::bypass::skips::{Skip, Skips};
 
@@ -45,21 +47,32 @@ impl InspectionShared {
     }
 }
 
+impl InspectionShared {
+    /// Addresses that gave streams to several clients: what might stand in the bypass list.
+    pub fn suggestions(&self) -> Vec<Suggestion> {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.suggestions(Instant::now())
+    }
+}
+
 fn kind(inspection: &Inspection, media_type: &str) -> Kind {
     Kind::of(inspection.authority.text(), inspection.path(), media_type)
 }
 
 impl Session<'_> {
-    /// What the bypass list leaves out for a request.
-    pub fn find_skips(&self, authority: &crate::base::authority::Authority, head: &[u8]) -> Skips {
+    /// Finds what the bypass list leaves out for a request. `head` is its head as the origin gets it; empty for a tunnel.
+    pub fn find_skips(&mut self, authority: &Authority, head: &[u8]) {
         let bypass = self.services.inspection.bypass.load();
-        if bypass.entries().is_empty() {
-            return Skips::NONE;
-        }
-        let url = super::url(authority, head);
-        let source = self.tether.row().client().ip();
-        let subject = BypassSubject { authority, url: url.as_bytes(), source, address: None };
-        bypass.find(&subject, SystemTime::now())
+        self.skips = if bypass.entries().is_empty() {
+            Skips::NONE
+        } else {
+            let url = super::url(authority, head);
+            let source = self.tether.row().client().ip();
+            let subject = BypassSubject { authority, url: url.as_bytes(), source, address: None };
+            bypass.find(&subject, SystemTime::now())
+        };
+        let exempt = self.skips.contains(Skip::Limits);
+        self.holding.set_bound(if exempt { Bound::ByProcess } else { Bound::ByAll });
     }
 }
 

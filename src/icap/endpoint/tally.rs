@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::super::breaker::Admission;
 use super::super::error::ErrorKind;
 use super::super::settings::IcapService;
+use super::super::stats::Counters;
 use super::Endpoint;
 
 /// The servers of a service.
@@ -21,8 +22,8 @@ pub struct Endpoints {
 
 impl Endpoints {
     /// Those of `settings`.
-    pub fn new(settings: &IcapService) -> Self {
-        let all = settings.urls.iter().map(|url| Endpoint::new(url.clone(), settings)).collect();
+    pub(in crate::icap) fn new(settings: &IcapService, counters: &Arc<Counters>) -> Self {
+        let all = settings.urls.iter().map(|url| Endpoint::new(url.clone(), settings, counters)).collect();
         let seed = RandomState::new().build_hasher().finish();
         Self { all, random: Arc::new(AtomicU64::new(seed)) }
     }

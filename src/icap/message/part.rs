@@ -3,16 +3,6 @@
 use super::{BadMessage, Message};
 
 impl Message {
-    /// TEMP
-    pub fn request_to(url: &str, head: &[u8]) -> Result<Self, BadMessage> {
-        Self::request(&absolute(url, head))
-    }
-
-    /// TEMP
-    pub fn response_to(url: &str, request: &[u8], response: &[u8]) -> Result<Self, BadMessage> {
-        Self::response(&absolute(url, request), response)
-    }
-
     /// One part of its body, as a message with a length of its own: number `window`, `length` bytes. Told to the service as
     /// `X-Scan-Window`.
     #[must_use]
@@ -37,12 +27,6 @@ impl Message {
         };
         Ok(Self { told: self.told.clone(), ..fresh })
     }
-}
-
-fn absolute(url: &str, head: &[u8]) -> Vec<u8> {
-    let mut pieces = head.splitn(3, |byte| *byte == b' ');
-    let (method, _, rest) = (pieces.next().unwrap_or_default(), pieces.next(), pieces.next().unwrap_or_default());
-    [method, b" ", url.as_bytes(), b" ", rest].concat()
 }
 
 fn is_about_length(line: &[u8]) -> bool {

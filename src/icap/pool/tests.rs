@@ -118,6 +118,18 @@ async fn old_connections_are_closed() {
 }
 
 #[tokio::test]
+async fn a_retired_pool_keeps_nothing() {
+    let pool = Pool::new(2);
+    let ((idle, _one), (busy, _two)) = (connected(&pool).await, connected(&pool).await);
+    pool.put_back(idle);
+    pool.retire();
+    assert_eq!((pool.usage().open, pool.usage().idle), (1, 0));
+    pool.put_back(busy);
+    assert_eq!((pool.usage().open, pool.usage().idle), (0, 0));
+    assert_eq!(Arc::strong_count(&pool), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_closes_early_shortens_the_wait() {
     let pool = Pool::new(1);
     for _ in 0..10 {

@@ -81,6 +81,7 @@ const PURE: &[&str] = &[
     "src/flow/floor.rs",
     "src/flow/settings.rs",
     "src/icap/adapted.rs",
+    "src/icap/adapted/",
     "src/icap/breaker.rs",
     "src/icap/chunks.rs",
     "src/icap/conversation.rs",
@@ -94,6 +95,7 @@ const PURE: &[&str] = &[
     "src/icap/options.rs",
     "src/icap/request.rs",
     "src/icap/settings.rs",
+    "src/icap/stats/ended.rs",
     "src/icap/url.rs",
 ];
 

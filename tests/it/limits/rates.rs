@@ -6,6 +6,7 @@ use tether::base::phase::Phase;
 use tether::limits::rates::RateStats;
 
 use super::{at, get_with, page, site, tunnel_to};
+use crate::support::admin;
 use crate::support::answer::answer;
 use crate::support::client::Leaving;
 use crate::support::origin::Origin;
@@ -65,6 +66,33 @@ fn requests_over_the_rate_are_told_when_to_come_again() {
             assert!(seen[0] <= 2, "{keys}: its own burst is used up, and {seen:?} passed");
         }
     }
+}
+
+#[test]
+fn what_a_rate_has_done_is_shown() {
+    let keys = "per = \"source\"\nrequests = 1\nrequests_burst = 1\nbytes = \"1KiB\"\nbytes_burst = \"1KiB\"\n";
+    let (proxy, origin) = (rate(keys), Origin::bind());
+    let to = at(P1, origin.address());
+    let mut slow = asking_from(A, &proxy, page(&to));
+    let mut served = origin.accept();
+    served.head();
+    served.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n{}", "x".repeat(BODY / 2)));
+    slow.head();
+    throttled(&proxy);
+    let quick = site();
+    let to = at(OTHER, quick.address());
+    let mut refused = asking_from(B, &proxy, page(&to));
+    while answer(&mut refused).status == 200 {
+        refused.send(page(&to));
+    }
+    let (_, body) = admin::ask(&proxy, "/api/v1/limits?rule=rate");
+    let shown: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let shown = &shown["rates"][0];
+    assert_eq!((&shown["bytes"]["per_second"], &shown["refused"]), (&1024.into(), &1.into()), "{body}");
+    assert!(shown["delayed"].as_u64() >= Some(1), "{body}");
+    let (_, metrics) = admin::ask(&proxy, "/metrics");
+    assert!(metrics.contains("\ntether_rate_rejections_total{scope=\"source\",name=\"rate\"} 1\n"), "{metrics}");
+    assert!(!metrics.contains("\ntether_rate_delays_total{scope=\"source\",name=\"rate\"} 0\n"), "{metrics}");
 }
 
 #[test]

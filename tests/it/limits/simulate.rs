@@ -48,6 +48,9 @@ fn the_switch_makes_every_rule_one_that_is_watched() {
     three_tickers(&proxy, &origin);
     let rates = proxy.app().reloader().limits().rate_stats();
     assert_eq!((rates[0].refused, rates[0].simulated >= 2), (0, true), "{rates:?}");
+    let (_, metrics) = admin::ask(&proxy, "/metrics");
+    let line = format!("\ntether_rate_simulated_total{{scope=\"source\",name=\"slow\"}} {}\n", rates[0].simulated);
+    assert!(metrics.contains(&line), "{metrics}");
 }
 
 #[test]
