@@ -1,5 +1,6 @@
 //! Tests of the admin port over real loopback sockets.
 
+mod bypass;
 mod operations;
 
 use std::collections::HashMap;
@@ -321,7 +322,7 @@ fn every_answer_is_guarded() {
         }
     }
     assert!(!answers[0].0.body.contains("tether_"));
-    let pages = ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/origins"];
+    let pages = ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/bypass", "/api/v1/origins"];
     for link in ["/metrics", "/healthz", "/readyz"].iter().chain(&pages) {
         assert!(answers[4].0.body.contains(&format!("href=\"{link}\"")), "{link}");
     }
