@@ -9,6 +9,7 @@ use clap::Parser;
 
 mod admin_client;
 mod arguments;
+mod bypass;
 mod ends;
 mod environment;
 mod files;
@@ -26,10 +27,12 @@ mod table;
 mod tests;
 mod version;
 
-use arguments::{AdminOptions, Arguments, Command, ConfigCommand, StreamsCommand};
+use admin_client::AdminPort;
+use arguments::{AdminOptions, Arguments, ChangeOptions, Command, ConfigCommand, StreamsCommand};
 use environment::Environment;
 use outcome::{Exit, Failure};
 
+use crate::admin::settings::{AdminToken, AdminTokens};
 use crate::config::{self, Colour, Overrides};
 
 /// Reads the command line and does what it says. Returns when that is done; for `run` when the proxy has stopped.
@@ -73,6 +76,7 @@ fn dispatch(arguments: Arguments, environment: &Environment, console: &mut Conso
             ends::explain(&options, environment, console)
         }
         Some(Command::Limits { command }) => limits::limits(&command, environment, console),
+        Some(Command::Bypass { command }) => bypass::bypass(&command, environment, console),
         Some(Command::Origins(options)) => origins::print(&options, environment, console),
         Some(Command::Reload(options)) => reload::reload(&options, environment, console),
         Some(Command::Health(options)) => health::print(&options, environment, console),
@@ -95,6 +99,28 @@ fn admin_address(options: &AdminOptions, environment: &Environment) -> Result<So
                 .map_err(Failure::AdminUnknown)
         }
     }
+}
+
+/// The admin port, and the token to show there: of `--token-file`, else of the file that the configuration names, where this
+/// user can read that and `--admin` does not name another machine. A port that needs none does not mind.
+fn admin_port(options: &ChangeOptions, environment: &Environment) -> Result<AdminPort, Failure> {
+    let address = admin_address(&options.admin, environment)?;
+    let file = config_file(&options.admin.file.config, environment);
+    let ours = options.admin.admin.is_none_or(|given| given.ip().is_loopback());
+    let token = match &options.token_file {
+        Some(named) => Some(token_of(named.clone()).map_err(Failure::Usage)?),
+        None if ours => config::admin_token_file(file).and_then(|configured| token_of(configured).ok()),
+        None => None,
+    };
+    Ok(AdminPort { address, token })
+}
+
+/// The first token of `file`.
+fn token_of(file: PathBuf) -> Result<AdminToken, String> {
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("cannot read the token of {shown}: {error}"))?;
+    let tokens = AdminTokens::read(file, &text).map_err(|why| format!("{shown}: {why}"))?;
+    tokens.first().cloned().ok_or_else(|| format!("there is no token in {shown}"))
 }
 
 /// The configuration file that was named, if any.

@@ -1,5 +1,6 @@
 //! Tests of the admin port over real loopback sockets.
 
+mod bypass;
 mod icap;
 mod operations;
 
@@ -13,6 +14,8 @@ use super::operations::Operations;
 use super::*;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
+use crate::flow::inspection::shared::InspectionShared;
+use crate::inspect::course::SpoolSettings;
 use crate::net::resolver::stats::ResolverStats;
 use crate::observe::access_log::AccessLog;
 use crate::observe::counters::WorkerCounters;
@@ -105,6 +108,7 @@ fn view(workers: usize) -> AdminView {
         started: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_230_245_500),
         resolver_stats: Arc::new(|| ResolverStats { lookups: 70, cache_hits: 50, failures: 3, in_flight: 2 }),
         operations: Operations::default(),
+        inspection: Arc::new(InspectionShared::new(SpoolSettings::default(), Arc::default())),
         state: Arc::default(),
         version: "1.2.3",
     }
@@ -334,7 +338,8 @@ fn every_answer_is_guarded() {
         }
     }
     assert!(!answers[0].0.body.contains("tether_"));
-    let pages = ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/icap", "/api/v1/origins"];
+    let pages =
+        ["/api/v1/streams", "/api/v1/ends", "/api/v1/limits", "/api/v1/bypass", "/api/v1/icap", "/api/v1/origins"];
     for link in ["/metrics", "/healthz", "/readyz"].iter().chain(&pages) {
         assert!(answers[4].0.body.contains(&format!("href=\"{link}\"")), "{link}");
     }

@@ -38,6 +38,7 @@ const SHOWN_AFTER: Duration = Duration::from_secs(7 * 86_400);
 pub struct LiveBypass {
     list: Arc<ArcSwap<BypassList>>,
     ledger: Mutex<Ledger>,
+    learn: ArcSwap<Learn>,
     store: Option<Store>,
 }
 
@@ -48,7 +49,6 @@ struct Ledger {
     edited: Vec<Arc<BypassEntry>>,
     learned: Vec<Arc<BypassEntry>>,
     never: Arc<NeverList>,
-    learn: Learn,
     hits: Arc<AtomicU64>,
 }
 
@@ -71,8 +71,12 @@ impl LiveBypass {
         let store = store.context("the state directory cannot be used")?;
         let edited = store.as_ref().map(|store| store.load(SystemTime::now())).transpose();
         let edited = edited.context("the bypass list cannot be read")?.unwrap_or_default();
-        let live =
-            LiveBypass { list: Arc::default(), ledger: Mutex::new(Ledger { edited, ..Ledger::default() }), store };
+        let live = LiveBypass {
+            list: Arc::default(),
+            ledger: Mutex::new(Ledger { edited, ..Ledger::default() }),
+            learn: ArcSwap::default(),
+            store,
+        };
         live.replace(&settings.bypass_book, settings.bypass.learn);
         Ok(live)
     }
@@ -89,7 +93,7 @@ impl LiveBypass {
 
     /// What becomes of hosts that turn out to be live streams.
     pub fn learn_mode(&self) -> Learn {
-        self.lock().learn
+        **self.learn.load()
     }
 
     /// Puts another file in force. Edits, learned entries, and the uses of entries that stay are kept.
@@ -105,7 +109,7 @@ impl LiveBypass {
         };
         ledger.file = book.entries.iter().map(entry).collect();
         ledger.never = Arc::new(NeverList::new(&book.never));
-        ledger.learn = learn;
+        self.learn.store(Arc::new(learn));
         self.list.store(Arc::new(ledger.list()));
     }
 
@@ -174,14 +178,16 @@ impl LiveBypass {
     }
 
     /// Puts a host that turned out to be a live stream on the list, where `[bypass] learn` lets it: for 12 hours, at most
-    /// 1,024 of them, none that is never bypassed. `evidence` goes into the audit log. Not kept over a restart.
+    /// 1,024 of them, none that is never bypassed. `evidence` goes into the audit log. Not kept over a restart. May wait for the disk, so a worker leaves it to another thread.
     pub fn learn(&self, rule: BypassRule, evidence: &str) -> Learned {
+        if self.learn_mode() != Learn::On {
+            return Learned::Left;
+        }
         let now = SystemTime::now();
         let mut ledger = self.lock();
         ledger.learned.retain(|entry| entry.rule.is_live(now));
         let entry = BypassEntry::new(BypassRule { until: Some(now + LEARNED_FOR), ..rule }, Origin::Learned, Some(now));
-        let refused = ledger.learn != Learn::On
-            || ledger.never.covers(&entry.rule.pattern)
+        let refused = ledger.never.covers(&entry.rule.pattern)
             || ledger.learned.iter().any(|old| old.id == entry.id)
             || ledger.learned.len() >= MOST_LEARNED;
         if refused {

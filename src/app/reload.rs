@@ -17,15 +17,12 @@ use crate::flow::inspection::policy::InspectPolicy;
 use crate::flow::inspection::shared::InspectionShared;
 use crate::flow::services::{ForwardPolicy, Tuning};
 use crate::icap::services::IcapServices;
-use crate::inspect::blocked::Blocked;
 use crate::inspect::book::InspectBook;
 use crate::inspect::course::Course;
 use crate::inspect::rules::Rules;
 use crate::inspect::scan::Scanner;
-use crate::inspect::spool::Spools;
 use crate::limits::Limits;
 use crate::limits::settings::{LimitMode, LimitRule, RuleSet};
-use crate::policy::bypass::list::BypassList;
 use crate::upstream::rules::DestinationRules;
 
 /// Reads the configuration anew; the error is the whole diagnostic, for people.
@@ -81,7 +78,7 @@ impl Reloader {
         let tokens = ArcSwap::from_pointee(settings.admin.tokens.clone());
         let limits = Limits::new(settings.limits.mode, rules(&settings, slots));
         let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own, None)));
-        let inspection = Arc::new(shared(&settings, bypass.handle()));
+        let inspection = Arc::new(InspectionShared::new(settings.inspect.spool.clone(), bypass.handle()));
         let tuning = watch::Sender::new(Arc::new(tuning(&settings)));
         let (generation, failed, last_done) = (AtomicU64::new(1), AtomicU64::new(0), AtomicBool::new(true));
         let current = Mutex::new(settings);
@@ -241,15 +238,6 @@ fn scanner(settings: &Settings) -> Option<Scanner> {
     let compiled = Rules::compile(settings.scan_rules.rules.clone());
     let compiled = compiled.inspect_err(|fault| warn!(?fault, "the rules of the built-in scanner cannot be used"));
     compiled.ok().map(|compiled| Scanner::new(compiled.rules))
-}
-
-fn shared(settings: &Settings, bypass: Arc<ArcSwap<BypassList>>) -> InspectionShared {
-    InspectionShared {
-        spools: Arc::new(Spools::new(settings.inspect.spool.clone())),
-        blocked: Blocked::default(),
-        history: Mutex::default(),
-        bypass,
-    }
 }
 
 /// The rules of the files, behind the one that keeps the process within its means.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::table::printable_lines;
+use crate::admin::settings::AdminToken;
 
 #[cfg(test)]
 mod tests;
@@ -136,23 +137,35 @@ struct Problem {
 /// What is asked of the admin port.
 #[derive(Clone, Copy, Debug)]
 enum Ask<'a> {
+    /// A look.
     Get,
-    Put(&'a [u8]),
-    Post,
+    /// A change: the method, what is sent with it, the token.
+    Change(&'static str, Option<&'a serde_json::Value>, Option<&'a AdminToken>),
 }
 
 impl Ask<'_> {
     /// The request for `path`: it has no `Origin`, since no page asks.
     fn request(self, address: SocketAddr, path: &str) -> Vec<u8> {
-        let (method, kind, body) = match self {
-            Ask::Get => ("GET", "", None),
-            Ask::Post => ("POST", "", Some(&b""[..])),
-            Ask::Put(body) => ("PUT", "Content-Type: application/json\r\n", Some(body)),
+        let (method, fields, body) = match self {
+            Ask::Get => ("GET", String::new(), String::new()),
+            Ask::Change(method, json, token) => {
+                let body = json.map(|json| json.to_string()).unwrap_or_default();
+                let kind = if json.is_some() { "Content-Type: application/json\r\n" } else { "" };
+                let token = token.map(|token| format!("Authorization: Bearer {}\r\n", token.secret()));
+                (method, format!("{kind}{}Content-Length: {}\r\n", token.unwrap_or_default(), body.len()), body)
+            }
         };
-        let length = body.map_or(String::new(), |body| format!("Content-Length: {}\r\n", body.len()));
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{kind}{length}\r\n");
-        [head.as_bytes(), body.unwrap_or_default()].concat()
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}\r\n{body}").into_bytes()
     }
+}
+
+/// An admin port that is asked for a change.
+#[derive(Clone, Debug)]
+pub(super) struct AdminPort {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// What is shown there.
+    pub token: Option<AdminToken>,
 }
 
 /// Asks the admin port at `address` for `path`; an unspecified address means this machine.
@@ -162,17 +175,27 @@ pub(super) fn get(address: SocketAddr, path: &str, patience: Patience) -> Result
 
 /// Sends `json` to `path` with PUT.
 pub(super) fn put(
-    address: SocketAddr,
+    port: &AdminPort,
     path: &str,
     json: &serde_json::Value,
     patience: Patience,
 ) -> Result<Answer, ClientError> {
-    ask(address, path, Ask::Put(json.to_string().as_bytes()), patience)
+    ask(port.address, path, Ask::Change("PUT", Some(json), port.token.as_ref()), patience)
 }
 
-/// Sends nothing to `path` with POST.
-pub(super) fn post(address: SocketAddr, path: &str, patience: Patience) -> Result<Answer, ClientError> {
-    ask(address, path, Ask::Post, patience)
+/// Sends `json`, or nothing, to `path` with POST.
+pub(super) fn post(
+    port: &AdminPort,
+    path: &str,
+    json: Option<&serde_json::Value>,
+    patience: Patience,
+) -> Result<Answer, ClientError> {
+    ask(port.address, path, Ask::Change("POST", json, port.token.as_ref()), patience)
+}
+
+/// Asks for the end of what is under `path`.
+pub(super) fn delete(port: &AdminPort, path: &str, patience: Patience) -> Result<Answer, ClientError> {
+    ask(port.address, path, Ask::Change("DELETE", None, port.token.as_ref()), patience)
 }
 
 fn ask(address: SocketAddr, path: &str, ask: Ask<'_>, patience: Patience) -> Result<Answer, ClientError> {

@@ -7,9 +7,14 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Given, Overrides};
 
+mod bypass;
 mod operations;
 mod scanning;
 
+pub(super) use bypass::{
+    BypassAddOptions, BypassCommand, BypassImportOptions, BypassListOptions, BypassRemoveOptions, BypassTestOptions,
+    EntryOptions, Listed,
+};
 pub(super) use operations::{LimitsCommand, ListOptions, SetOptions, StreamsCommand, SwitchOptions, WhyOptions};
 pub(super) use scanning::ScanOptions;
 
@@ -66,10 +71,15 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: LimitsCommand,
     },
+    /// Show and change what a running proxy lets pass unscanned or unlimited
+    Bypass {
+        #[command(subcommand)]
+        command: BypassCommand,
+    },
     /// List what a running proxy has learned of origins
     Origins(ListingOptions),
     /// Let a running proxy read its configuration and rule files again
-    Reload(AdminOptions),
+    Reload(ChangeOptions),
     /// Ask a running proxy whether it serves
     Health(AdminOptions),
     /// Print the version
@@ -118,6 +128,17 @@ pub(super) struct AdminOptions {
     /// Address of the admin port; without it, what the environment or the configuration says
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub admin: Option<SocketAddr>,
+}
+
+/// What every change of a running proxy takes.
+#[derive(Args, Debug)]
+pub(super) struct ChangeOptions {
+    #[command(flatten)]
+    pub admin: AdminOptions,
+    /// A file with a name and a token in its first line, where the admin port asks for one; without it, the `token_file` of
+    /// the configuration
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// What every listing of a running proxy takes.

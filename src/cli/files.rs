@@ -1,5 +1,7 @@
 //! `tether check` and `tether config`: configuration files without a proxy.
 
+use std::time::SystemTime;
+
 use serde::Serialize;
 
 use super::arguments::{CheckOptions, FileOptions, Format};
@@ -35,6 +37,7 @@ pub(super) fn check(
             let loaded = loaded.map_err(Failure::Config)?;
             writeln!(console.out, "{}: ok\n{}", loaded.source, summary(&loaded.settings))?;
             writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.limits, rules(&loaded.settings))?;
+            writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.bypass, bypassing(&loaded.settings))?;
             let scan_rules = count(loaded.settings.scan_rules.rules.len(), "scan rule");
             writeln!(console.out, "{}: ok\n{scan_rules}", loaded.settings.policies.scan)?;
             writeln!(console.out, "{}: ok\n{}", loaded.settings.policies.inspect, inspection(&loaded.settings))?;
@@ -70,6 +73,7 @@ pub(super) fn show(file: &FileOptions, environment: &Environment, console: &mut 
     writeln!(console.out, "# Limits from {}.", line(loaded.settings.policies.limits.to_string()))?;
     writeln!(console.out, "# What is scanned for from {}.", line(loaded.settings.policies.scan.to_string()))?;
     writeln!(console.out, "# Who scans what from {}.", line(loaded.settings.policies.inspect.to_string()))?;
+    writeln!(console.out, "# What is bypassed from {}.", line(loaded.settings.policies.bypass.to_string()))?;
     writeln!(console.out, "{}", config::render(&loaded.settings).trim_end())?;
     Ok(Exit::Done)
 }
@@ -100,6 +104,21 @@ fn inspection(settings: &Settings) -> String {
     let order: Vec<&str> = settings.inspect.default.iter().map(ScannerName::text).collect();
     let asked = if order.is_empty() { "nobody".to_owned() } else { order.join(", then ") };
     format!("{rules}; what none speaks of is scanned by {asked}")
+}
+
+fn bypassing(settings: &Settings) -> String {
+    let (book, now) = (&settings.bypass_book, SystemTime::now());
+    let over = match book.entries.iter().filter(|rule| !rule.is_live(now)).count() {
+        0 => String::new(),
+        over => format!(" ({over} of them over)"),
+    };
+    let entries = book.entries.len();
+    let entries = format!("{entries} bypass {}", if entries == 1 { "entry" } else { "entries" });
+    let kept = match &settings.state.dir {
+        Some(dir) => format!("edits are kept in {}", dir.display()),
+        None => "edits end with the process".to_owned(),
+    };
+    format!("{entries}{over}, {} never bypassed; {kept}", count(book.never.len(), "pattern"))
 }
 
 /// What an operator should know of rules that are otherwise good.

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::arguments::{AdminOptions, Format, LimitsCommand, ListOptions, SetOptions, SwitchOptions};
+use super::arguments::{ChangeOptions, Format, LimitsCommand, ListOptions, SetOptions, SwitchOptions};
 use super::environment::Environment;
 use super::outcome::{Exit, Failure};
-use super::{Console, admin_address, admin_client};
+use super::{Console, admin_address, admin_client, admin_port};
 
 mod listing;
 
@@ -45,7 +45,7 @@ fn set(options: &SetOptions, environment: &Environment, console: &mut Console<'_
     add("streams", options.change.streams.map(Value::from));
     add("over", options.change.over.map(|over| over.word().into()));
     add("mode", options.change.mode.map(|mode| mode.word().into()));
-    let changed = change(&options.admin, environment, keys)?;
+    let changed = change(&options.port, environment, keys)?;
     let rule = changed.rule.map(|rule| rule.sentence()).unwrap_or_default();
     writeln!(console.out, "{rule}")?;
     Ok(Exit::Done)
@@ -53,13 +53,13 @@ fn set(options: &SetOptions, environment: &Environment, console: &mut Console<'_
 
 fn switch(options: &SwitchOptions, environment: &Environment, console: &mut Console<'_>) -> Result<Exit, Failure> {
     let keys = Map::from_iter([("mode".to_owned(), options.mode.word().into())]);
-    let changed = change(&options.admin, environment, keys)?;
+    let changed = change(&options.port, environment, keys)?;
     writeln!(console.out, "limits: {}", changed.mode)?;
     Ok(Exit::Done)
 }
 
-fn change(options: &AdminOptions, environment: &Environment, keys: Map<String, Value>) -> Result<Changed, Failure> {
-    let address = admin_address(options, environment)?;
-    let answer = admin_client::put(address, PATH, &Value::Object(keys), admin_client::PATIENCE);
+fn change(options: &ChangeOptions, environment: &Environment, keys: Map<String, Value>) -> Result<Changed, Failure> {
+    let port = admin_port(options, environment)?;
+    let answer = admin_client::put(&port, PATH, &Value::Object(keys), admin_client::PATIENCE);
     answer.and_then(|answer| answer.read("that is no account of a change")).map_err(Failure::Admin)
 }

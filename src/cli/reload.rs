@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use super::arguments::AdminOptions;
+use super::arguments::ChangeOptions;
 use super::environment::Environment;
 use super::outcome::{Exit, Failure};
 use super::table::printable;
-use super::{Console, admin_address, admin_client};
+use super::{Console, admin_client, admin_port};
 
 /// The status for files that are not good.
 const UNPROCESSABLE: u16 = 422;
@@ -21,12 +21,12 @@ struct Done {
 /// Asks for the reload and says what came of it: with the whole diagnostic, and the status of a bad configuration, when
 /// the old settings stay.
 pub(super) fn reload(
-    options: &AdminOptions,
+    options: &ChangeOptions,
     environment: &Environment,
     console: &mut Console<'_>,
 ) -> Result<Exit, Failure> {
-    let address = admin_address(options, environment)?;
-    let answer = admin_client::post(address, "/api/v1/reload", admin_client::PATIENCE).map_err(Failure::Admin)?;
+    let port = admin_port(options, environment)?;
+    let answer = admin_client::post(&port, "/api/v1/reload", None, admin_client::PATIENCE).map_err(Failure::Admin)?;
     if answer.status == UNPROCESSABLE {
         let said = answer.said().unwrap_or_default();
         writeln!(console.err, "{}\n\nThe settings in use stay as they were.", said.trim_end())?;

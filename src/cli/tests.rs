@@ -1,5 +1,6 @@
 //! Whole commands: arguments in, text and exit status out.
 
+mod bypass;
 mod operations;
 mod scanning;
 
@@ -69,6 +70,10 @@ fn usage_errors_have_status_2_and_help_has_0() {
         &["limits", "set", "a", "--streams", "-1"],
         &["limits", "set", "a", "--mode", "off"],
         &["limits", "mode", "on"],
+        &["bypass"],
+        &["bypass", "add"],
+        &["bypass", "remove"],
+        &["bypass", "test", "http://a.example/", "--source", "office"],
         &["scan"],
         &["scan", "--content-type", "a\nb", "f"],
         &["scan", "--content-encoding", "rar", "f"],
@@ -110,6 +115,7 @@ fn check_says_what_would_be_served() {
     let expected = format!(
         "{path}: ok\n1 worker; office on 127.0.0.1:3; admin on 127.0.0.1:4\n\
          built-in rules: ok\n4 limits, 0 rates, 0 destination rules\n\
+         built-in rules: ok\n0 bypass entries, 0 patterns never bypassed; edits end with the process\n\
          built-in rules: ok\n1 scan rule\n\
          built-in rules: ok\n0 inspection rules; what none speaks of is scanned by builtin\n"
     );
@@ -163,7 +169,10 @@ fn what_config_prints_is_a_configuration() {
     assert_eq!((loaded.workers, loaded.forward[0].bind.port()), (3, 7));
     assert!(shown.out.starts_with(&format!("# From {path}, and")), "{}", shown.out);
     assert!(
-        shown.out.contains("\n# Limits from built-in rules.\n# What is scanned for from built-in rules.\n"),
+        shown.out.contains(
+            "\n# Limits from built-in rules.\n# What is scanned for from built-in rules.\n\
+             # What is bypassed from built-in rules.\n"
+        ),
         "{}",
         shown.out
     );

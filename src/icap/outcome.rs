@@ -99,7 +99,7 @@ fn judge(report: &Report, head: Option<&AdaptedHead>, original: Option<u16>) -> 
 /// What a server answered, before it is counted.
 pub(super) enum Reply<B> {
     Unchanged { report: Report, body: B },
-    Replaced { report: Report, head: AdaptedHead, exchange: Exchange<B>, transaction: Transaction },
+    Replaced { report: Report, head: AdaptedHead, exchange: Box<Exchange<B>>, transaction: Transaction },
 }
 
 impl<B: BodySource> Reply<B> {
@@ -116,7 +116,7 @@ impl<B: BodySource> Reply<B> {
                 if judge(&report, Some(&head), original) == Judgement::Blocked {
                     underway.count(Ended::Blocked);
                 }
-                let body = AdaptedBody::new(exchange, head.declared, transaction, underway);
+                let body = AdaptedBody::new(*exchange, head.declared, transaction, underway);
                 Outcome::Replaced { report, head, body }
             }
         }

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod bypass;
 mod cancel;
 mod expect;
 mod explain;

@@ -80,7 +80,7 @@ fn limited(edits: &Arc<Mutex<Vec<LimitEdit>>>) -> AdminView {
     AdminView { operations: Operations { limits, ..Operations::default() }, ..view(1) }
 }
 
-fn send(server: &AdminServer, method: &str, path: &str, (headers, body): (&str, &str)) -> Answer {
+pub(super) fn send(server: &AdminServer, method: &str, path: &str, (headers, body): (&str, &str)) -> Answer {
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{AdminOptions, OutputOptions};
+use super::{AdminOptions, ChangeOptions, OutputOptions};
 
 #[derive(Debug, Subcommand)]
 pub enum StreamsCommand {
@@ -68,7 +68,7 @@ pub struct SetOptions {
     #[command(flatten)]
     pub change: RuleChange,
     #[command(flatten)]
-    pub admin: AdminOptions,
+    pub port: ChangeOptions,
 }
 
 /// What becomes of the rule; at least one of them.
@@ -95,7 +95,7 @@ pub struct SwitchOptions {
     #[arg(value_name = "MODE")]
     pub mode: SwitchWord,
     #[command(flatten)]
-    pub admin: AdminOptions,
+    pub port: ChangeOptions,
 }
 
 /// What happens at a limit, as written.

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use super::*;
 
 /// An admin port for one request, which it gives back.
-fn asked(status: &str, body: &str) -> (String, JoinHandle<String>) {
+pub(super) fn asked(status: &str, body: &str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("address").to_string();
     let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
@@ -31,7 +31,7 @@ fn is_whole(request: &str) -> bool {
 }
 
 /// Runs `words` against an admin port that answers so; gives back the request line and body as well.
-fn against(words: &[&str], status: &str, body: &str) -> (Ended, String, String) {
+pub(super) fn against(words: &[&str], status: &str, body: &str) -> (Ended, String, String) {
     let (address, server) = asked(status, body);
     let ended = tether(&[words, &["--admin", &address]].concat(), &[]);
     let request = server.join().expect("server");

@@ -18,6 +18,7 @@ fn each_key_that_needs_a_restart_is_named_alone() {
         (format!("{OLD}[resolver.hosts]\n\"a.example\" = \"::1\"\n"), &["resolver.hosts"]),
         (format!("{OLD}[log]\naccess = \"off\"\n"), &["log.access"]),
         (format!("{OLD}[log]\nformat = \"squid\"\n"), &["log.format"]),
+        (format!("{OLD}[state]\ndir = \"/proc/x\"\n"), &["state.dir"]),
         (format!("{OLD}[timeouts]\nresolve = \"1s\"\n"), &["timeouts.resolve"]),
         (OLD.replace("workers = 1", "workers = 2").replace("\"a\"", "\"b\""), &["workers", "forward.name"]),
     ] {
@@ -29,7 +30,7 @@ fn each_key_that_needs_a_restart_is_named_alone() {
 fn everything_else_holds_at_once() {
     let new = format!(
         "{OLD}on_client_fin = \"finish\"\nprofile = \"cgnat\"\n[destinations]\nallow = [\"10.0.0.0/8\"]\n[limits]\nmode = \"off\"\n\
-         stream_lane = 10\n[policies]\ndir = \"/proc\"\n[inspect]\ndefault = []\nhold = \"1s\"\nmemory = \"4KiB\"\n\
+         stream_lane = 10\n[bypass]\nlearn = \"on\"\n[policies]\ndir = \"/proc\"\n[inspect]\ndefault = []\nhold = \"1s\"\nmemory = \"4KiB\"\n\
          spool_dir = \"/proc\"\n[timeouts]\nclient_idle = \"1s\"\ndrain = \"1s\"\n"
     );
     let (old, new) = (good(OLD), good(&new));

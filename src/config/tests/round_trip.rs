@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::good;
-use crate::admin::settings::AdminSettings;
+use crate::admin::settings::{AdminSettings, AdminTokens};
 use crate::config::render;
-use crate::config::settings::{PolicySettings, Settings};
+use crate::config::settings::{PolicySettings, Settings, StateSettings};
 use crate::flow::settings::Timeouts;
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
 use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
@@ -18,6 +18,7 @@ use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
 use crate::observe::access_log::{AccessFormat, AccessSink, LogSettings};
+use crate::policy::bypass::{BypassSettings, Learn};
 use crate::policy::destination::{DestinationSettings, PortSet};
 use crate::policy::half_close::{FinPolicy, HalfClose, Profile, ServerFin};
 
@@ -36,7 +37,7 @@ fn the_text_is_a_file_a_person_would_write() {
                     kind = \"hickory\"\n\n[resolver.hosts]\n\"a.example\" = \"::1\"\n\n[log]\naccess = \"stdout\"\nformat = \"json\"\n\n\
                     [inspect]\ndefault = [\"builtin\"]\nhold = \"10s\"\nidle_gap = \"1s\"\nfirst_byte_gap = \"2s\"\n\
                     trickle_after = \"5s\"\ndeadline = \"30s\"\nmemory = \"256KiB\"\nper_client = \"256MiB\"\ntotal = \"2GiB\"\n\n\
-                    [timeouts]\nclient_idle = \"1m\"\n";
+                    [bypass]\nlearn = \"suggest\"\n\n[state]\n\n[timeouts]\nclient_idle = \"1m\"\n";
     assert!(text.starts_with(expected), "{text}");
 }
 
@@ -168,32 +169,37 @@ fn spool() -> impl Strategy<Value = SpoolSettings> {
 
 // Boxed where it is large: all of it together is too much for the stack of a test.
 prop_compose! {
+    // Boxed, because all of them together are too large for the stack of a test.
     fn settings()(
         workers in 1..=1024usize,
         admin in any::<IpAddr>(),
         forward in forward().boxed(),
         allow in prop::collection::vec(network(), 0..4),
         connect_ports in ports(),
-        limits in limits(),
+        limits in limits().boxed(),
         dir in prop::option::of(Just(PathBuf::from("/proc"))),
-        mut resolver in resolver(),
-        log in log(),
+        mut resolver in resolver().boxed(),
+        log in log().boxed(),
         timeouts in timeouts().boxed(),
         icap in services().boxed(),
         hold in hold().boxed(),
         spool in spool().boxed(),
+        learn in prop::sample::select(&[Learn::Off, Learn::Suggest, Learn::On][..]),
+        state in prop::option::of(Just(PathBuf::from("/proc/state"))),
     ) -> Settings {
         resolver.deadline = timeouts.resolve;
         let default = icap.iter().rev().map(|service| ScannerName::Icap(service.name.clone())).collect();
         Settings {
             workers,
-            admin: AdminSettings { bind: SocketAddr::new(admin, 9128) },
+            admin: AdminSettings { bind: SocketAddr::new(admin, 9128), tokens: AdminTokens::default() },
             forward,
             destinations: DestinationSettings { allow, connect_ports, own: Vec::new() },
             limits,
             policies: PolicySettings { dir, ..PolicySettings::default() },
             icap,
             inspect: InspectSettings { default, hold, spool },
+            bypass: BypassSettings { learn },
+            state: StateSettings { dir: state },
             resolver,
             log,
             timeouts,

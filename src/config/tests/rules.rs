@@ -1,6 +1,7 @@
 //! Tests of rule files: good ones, bad ones, and how they are found beside the configuration.
 
 mod bad;
+mod bypass;
 mod found;
 mod good;
 mod inspect;

@@ -10,6 +10,7 @@ use super::gather::{Flow, Gathering};
 use crate::base::authority::Authority;
 use crate::flow::session::Session;
 use crate::inspect::blocked::Blocked;
+use crate::inspect::course::SpoolSettings;
 use crate::inspect::history::{History, Kind, Suggestion};
 use crate::inspect::spool::Spools;
 use crate::limits::subject::Bound;
@@ -29,6 +30,12 @@ pub struct InspectionShared {
 }
 
 impl InspectionShared {
+    /// Nothing is held, blocked or remembered.
+    pub fn new(spools: SpoolSettings, bypass: Arc<ArcSwap<BypassList>>) -> Self {
+        let spools = Arc::new(Spools::new(spools));
+        Self { spools, blocked: Blocked::default(), history: Mutex::default(), bypass }
+    }
+
     /// How often such addresses gave streams lately.
     pub fn hand_overs(&self, inspection: &Inspection, media_type: &str) -> u32 {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);

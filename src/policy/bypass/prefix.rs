@@ -26,6 +26,8 @@ impl UrlPrefix {
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let authority = Authority::parse(authority.as_bytes(), Some(HTTP_PORT))
+            // Once more from its one spelling, so that prefixes which mean the same are the same.
+            .and_then(|read| Authority::parse(read.host_field().as_bytes(), Some(HTTP_PORT)))
             .map_err(|_| bad("write it as `http://host/path`".to_owned()))?;
         let path = if path.is_empty() { "/" } else { path };
         let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'*'));
