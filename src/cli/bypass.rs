@@ -1,5 +1,6 @@
 //! `tether bypass`: what a running proxy lets pass unscanned or unlimited.
 
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use serde_json::json;
@@ -202,10 +203,10 @@ fn test(options: &BypassTestOptions, environment: &Environment, console: &mut Co
     let address = admin_address(&options.admin, environment)?;
     let mut query = Serializer::new(String::new());
     query.append_pair("url", &options.url);
-    let mut add = |key: &str, value: Option<String>| drop(value.map(|value| query.append_pair(key, &value)));
-    add("source", options.source.map(|ip| ip.to_string()));
-    add("address", options.address.map(|ip| ip.to_string()));
-    add("type", options.media_type.clone());
+    let ip = |key, ip: Option<IpAddr>| ip.map(|ip| (key, ip.to_string()));
+    query.extend_pairs(ip("source", options.source));
+    query.extend_pairs(ip("address", options.address));
+    query.extend_pairs(options.media_type.as_deref().map(|text| ("type", text)));
     let path = format!("{PATH}?{}", query.finish());
     let (page, body) = admin_client::read::<Page>(address, &path, NO_LIST).map_err(Failure::Admin)?;
     print(options.output.format(), &page.verdict(), &body, console)

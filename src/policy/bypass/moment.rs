@@ -18,7 +18,7 @@ const LONGEST: u64 = 3650 * DAY;
 /// [`Unclear`], with what to write instead.
 pub fn time(text: &str) -> Result<SystemTime, Unclear> {
     let read = day_end(text).or_else(|| rfc3339(text));
-    read.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)).ok_or_else(|| {
+    read.map(|since| UNIX_EPOCH + since).ok_or_else(|| {
         let help = "write it as `2027-01-31T18:00:00Z`, or `2027-01-31` for the end of that day";
         Unclear::new(format!("`{text}` is not a time"), help)
     })
@@ -73,26 +73,34 @@ fn day(text: &str) -> Option<(u64, &str)> {
     Some((days - 719_468, rest))
 }
 
-fn day_end(text: &str) -> Option<u64> {
+fn day_end(text: &str) -> Option<Duration> {
     let (day, rest) = day(text)?;
-    rest.is_empty().then_some((day + 1) * DAY)
+    rest.is_empty().then(|| Duration::from_secs((day + 1) * DAY))
 }
 
-/// Seconds since 1970; parts of them are dropped.
-fn rfc3339(text: &str) -> Option<u64> {
+/// The time since 1970, in whole milliseconds.
+fn rfc3339(text: &str) -> Option<Duration> {
     let (day, rest) = day(text)?;
     let (hour, rest) = number(rest.strip_prefix(['T', 't', ' '])?, 2)?;
     let (minute, rest) = number(rest.strip_prefix(':')?, 2)?;
     let (second, rest) = number(rest.strip_prefix(':')?, 2)?;
-    let rest = match rest.strip_prefix('.') {
-        Some(rest) => rest.trim_start_matches(|c: char| c.is_ascii_digit()),
-        None => rest,
+    let (millis, rest) = match rest.strip_prefix('.') {
+        Some(rest) => fraction(rest),
+        None => (0, rest),
     };
     // A leap second is the last of its minute.
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    (day * DAY + hour * 3600 + minute * 60 + second).checked_add_signed(-offset(rest)?)
+    let seconds = (day * DAY + hour * 3600 + minute * 60 + second).checked_add_signed(-offset(rest)?)?;
+    Some(Duration::from_secs(seconds) + Duration::from_millis(millis))
+}
+
+/// The milliseconds that the digits behind a point say, and what is behind those.
+fn fraction(text: &str) -> (u64, &str) {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let digits = text.bytes().take(text.len() - rest.len()).chain([b'0'; 3]).take(3);
+    (digits.fold(0, |millis, digit| millis * 10 + u64::from(digit - b'0')), rest)
 }
 
 /// Seconds that a zone is ahead of UTC.
