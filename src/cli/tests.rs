@@ -171,7 +171,7 @@ fn what_config_prints_is_a_configuration() {
     assert!(
         shown.out.contains(
             "\n# Limits from built-in rules.\n# What is scanned for from built-in rules.\n\
-             # What is bypassed from built-in rules.\n"
+             # Who scans what from built-in rules.\n# What is bypassed from built-in rules.\n"
         ),
         "{}",
         shown.out

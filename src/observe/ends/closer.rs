@@ -133,7 +133,6 @@ pub fn timer_of(reason: Reason) -> Option<&'static str> {
         Reason::UpstreamWriteTimeout => "upstream_write",
         Reason::HalfCloseLimit => "half_close_http",
         Reason::TunnelHalfClose => "half_close_tunnel",
-        Reason::SlowFile => "inspect.deadline",
         _ => return None,
     })
 }
@@ -172,7 +171,12 @@ mod tests {
         pair_limit proxy limit -                    destination_limit proxy limit -
         proxy_limit proxy limit -                   source_rate proxy limit -
         destination_rate proxy limit -              overloaded proxy limit -
-        stream_limit proxy limit -                  stream_evicted proxy limit -";
+        stream_limit proxy limit -                  stream_evicted proxy limit -
+        content_blocked proxy policy -              content_cut proxy policy -
+        url_blocked proxy policy -                  request_too_large proxy limit -
+        response_too_large proxy limit -            size_cut proxy limit -
+        scanner_failed proxy policy -               scanner_cut proxy policy -
+        scan_overload proxy limit -                 slow_file proxy time_out -";
 
     #[test]
     fn every_reason_tells_who_closed_and_how() {
