@@ -38,10 +38,12 @@ mod operations;
 mod pressure;
 pub mod reload;
 pub mod slots;
+mod upkeep;
 
 use pressure::{Pressure, PressureWatch};
 use reload::{Load, Reloader};
 use slots::Slots;
+use upkeep::Upkeep;
 
 /// A running proxy. Dropping it stops it at once.
 pub struct App {
@@ -55,6 +57,7 @@ pub struct App {
     live: Vec<Arc<LiveTable>>,
     reloader: Arc<Reloader>,
     _pressure: PressureWatch,
+    _upkeep: Upkeep,
 }
 
 /// What each worker shows of itself, in the order of the workers.
@@ -119,14 +122,28 @@ impl App {
             slots,
             tuning: shared.reloader.tuning(),
             memory: pressure::memory_limit(),
+            inspection: shared.reloader.inspection().clone(),
             limits: shared.reloader.limits().clone(),
         })?;
+        let upkeep = upkeep::start(shared.reloader.clone())?;
         let workers = start_workers(&settings, &shared, ports, &shown, &stages)?;
         let admin = crate::admin::start(admin_listener, admin_view(&shared, &shown, &state))
             .context("the admin port cannot be served")?;
         state.set(Serving::Ready);
         let (reloader, learned, Shown { counters, live, .. }) = (shared.reloader, shared.learned, shown);
-        Ok(App { admin, state, stage, workers, forward, counters, learned, live, reloader, _pressure: pressure })
+        Ok(App {
+            admin,
+            state,
+            stage,
+            workers,
+            forward,
+            counters,
+            learned,
+            live,
+            reloader,
+            _pressure: pressure,
+            _upkeep: upkeep,
+        })
     }
 
     /// The addresses of the forward-proxy ports, in the order of the settings.

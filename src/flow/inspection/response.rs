@@ -23,14 +23,18 @@ use crate::http::push::Push;
 use crate::http::response::Response;
 use crate::icap::message::Message;
 use crate::icap::settings::IcapMethod;
-use crate::inspect::course::{Course, Direction, ScannerName, StreamScan};
+use crate::inspect::course::{Course, Direction, OnOverload, ScannerName, StreamScan};
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
 use crate::inspect::plan::{
-    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, length, plan_response,
+    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, WindowCause, length, plan_response,
 };
 use crate::inspect::rules::Head;
+use crate::limits::overload::Level;
+
+/// Bodies of a known length up to this are held however short of room the process is.
+const SMALL: u64 = 64 << 10;
 
 /// Judges a response whose head is here, and readies its body to be delivered.
 ///
@@ -68,13 +72,17 @@ pub async fn inspect(
         return Ok(done);
     }
     let Some(length) = length(response.framing) else { return Ok(None) };
+    let plan = if is_shed(session, plan, length) { shed(session, &course)? } else { plan };
+    if let Plan::Pass(Unscanned::Overload) = plan {
+        return Ok(None);
+    }
     let built_in = course.scanners.contains(&ScannerName::BuiltIn);
     let reading = inspection.policy.scanner.as_ref().filter(|_| built_in);
     let reading = reading.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
     let mut spool = session.services.inspection.spools.open(session.tether.row().client().ip());
     if let (Length::Known(bytes), Plan::Whole) = (length, plan)
         && spool.expect(bytes).is_err()
-        && course.on_overload == crate::inspect::course::OnOverload::Block
+        && course.on_overload == OnOverload::Block
     {
         return Err(Reason::ScanOverload);
     }
@@ -116,6 +124,25 @@ fn without_body(session: &Session<'_>, plan: Plan) -> Result<Option<Option<Watch
         Plan::Block(why @ Unscannable::Layers) => {
             session.note_scan(|noted| noted.threat = Some(why.label().into()));
             Err(Reason::ContentBlocked)
+        }
+    }
+}
+
+/// Whether the process is too short of room to hold the body; small ones cost it nothing.
+fn is_shed(session: &Session<'_>, plan: Plan, length: Length) -> bool {
+    let small = matches!(length, Length::Known(bytes) if bytes <= SMALL);
+    matches!(plan, Plan::Whole | Plan::Look) && !small && session.services.overload.level() >= Level::ShedScans
+}
+
+/// What policy says becomes of a body that is not held.
+fn shed(session: &Session<'_>, course: &Course) -> Result<Plan, Reason> {
+    session.services.overload.count(Level::ShedScans, 1);
+    match course.on_overload {
+        OnOverload::Block => Err(Reason::ScanOverload),
+        OnOverload::Window => Ok(Plan::Window(WindowCause::TooLarge)),
+        OnOverload::PassUnscanned => {
+            session.note_unscanned(Unscanned::Overload);
+            Ok(Plan::Pass(Unscanned::Overload))
         }
     }
 }
