@@ -57,7 +57,7 @@ pub async fn inspect(
     let codings = Codings::parse([&*content.content.codings]);
     let facts = ResponseFacts {
         status: response.status,
-        asked: inspection.asked,
+        asked: inspection.said.push,
         body: BodyFacts {
             framing: response.framing,
             media_type: &content.content.media_type,
