@@ -59,6 +59,7 @@ const FAMILIES: &str = "
     tether_scans_total counter                       tether_scan_verdicts_total counter
     tether_scan_handovers_total counter              tether_scan_handover_regrets_total counter
     tether_scan_windows_total counter                tether_unscanned_bytes_total counter
+    tether_verdict_cache_total counter
     tether_scan_bytes_held gauge                     tether_scan_bodies_held gauge
     tether_scan_spool_refusals_total counter         tether_scan_blocked_urls gauge
     process_open_fds gauge                           process_resident_memory_bytes gauge

@@ -5,6 +5,7 @@ pub mod batches;
 pub mod changed;
 pub mod gather;
 pub mod held;
+pub mod known;
 pub mod note;
 pub mod page;
 pub mod policy;

@@ -72,6 +72,16 @@ pub enum PartialContent {
     Offered,
 }
 
+/// Whether what a service said of a body holds for the same body the next time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerdictUse {
+    /// It does, until the service's tag changes.
+    #[default]
+    Kept,
+    /// It is asked each time: it judges by more than what is in a body, such as the address or the client.
+    Asked,
+}
+
 /// Whether the service sees `Authorization` and `Cookie` of the requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Credentials {
@@ -138,6 +148,8 @@ pub struct IcapService {
     pub partial: PartialContent,
     /// Whether the service sees credentials.
     pub credentials: Credentials,
+    /// Whether its verdicts are kept.
+    pub verdicts: VerdictUse,
 }
 
 impl IcapService {
@@ -154,6 +166,7 @@ impl IcapService {
             allow_unchanged: AllowUnchanged::default(),
             partial: PartialContent::default(),
             credentials: Credentials::default(),
+            verdicts: VerdictUse::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
-use super::ask::{Answered, Replaced, ask, clients};
+use super::ask::{Answered, Question, Replaced, ask, clients};
 use super::held::{Ending, Held};
 use super::reading::{Reading, Turn};
 use super::{Inspection, Noted};
@@ -160,7 +160,8 @@ async fn asked<B: crate::icap::body::BodySource>(
 ) -> Result<Done, Reason> {
     let message = Message::request_to(&inspection.url, head).map_err(|_| Reason::ScannerFailed)?;
     let message = message.from_client(session.tether.row().client().ip());
-    Ok(match Box::pin(ask(session, clients, message, None, body)).await? {
+    let question = Question { clients, message, original: None, known: None };
+    Ok(match Box::pin(ask(session, question, body)).await? {
         Answered::Same => Done::GoesOn,
         Answered::Replaced(now) if now.head.status().is_some() => Done::Answered(now),
         Answered::Replaced(now) => Done::Changed(now),

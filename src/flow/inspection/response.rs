@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use super::ask::{Answered, Replaced, ask, clients};
+use super::ask::{Answered, Question, Replaced, ask, clients};
 use super::batches::Batches;
 use super::gather::{Beginning, Flow, Gathered, Gathering};
 use super::held::{Ending, Held};
+use super::known::WholeBody;
 use super::reading::Reading;
 use super::stream::Watchers;
 use super::{Inspection, Noted};
@@ -22,7 +23,7 @@ use crate::http::framing::BodyFraming;
 use crate::http::push::Push;
 use crate::http::response::Response;
 use crate::icap::message::Message;
-use crate::icap::settings::IcapMethod;
+use crate::icap::settings::{IcapMethod, VerdictUse};
 use crate::inspect::course::{Course, Direction, OnOverload, ScannerName, StreamScan};
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
@@ -31,6 +32,7 @@ use crate::inspect::plan::{
     BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, WindowCause, length, plan_response,
 };
 use crate::inspect::rules::Head;
+use crate::inspect::verdicts::BodyHash;
 use crate::limits::overload::Level;
 
 /// Bodies of a known length up to this are held however short of room the process is.
@@ -87,8 +89,10 @@ pub async fn inspect(
         return Err(Reason::ScanOverload);
     }
     let detector = detector(session, inspection, &content, length);
-    let (hold, course_of_body) = (inspection.policy.hold, course.clone());
-    let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector };
+    let hold = inspection.policy.hold;
+    let hash = keeps_verdicts(inspection, &course).then(BodyHash::default);
+    let course_of_body = course.clone();
+    let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, hash };
     let mut gathering = Box::new(Gathering::new(beginning));
     let gathered = Box::pin(gathering.run(session, transfer)).await?;
     if let Some(why) = doubt {
@@ -145,6 +149,12 @@ fn shed(session: &Session<'_>, course: &Course) -> Result<Plan, Reason> {
             Ok(Plan::Pass(Unscanned::Overload))
         }
     }
+}
+
+/// Whether a service on the course may have seen the body before.
+fn keeps_verdicts(inspection: &Inspection, course: &Course) -> bool {
+    let clients = clients(inspection, course, IcapMethod::Respmod);
+    clients.iter().any(|client| client.settings().verdicts == VerdictUse::Kept)
 }
 
 /// Rules that hold for what is said of the body.
@@ -222,7 +232,14 @@ impl Subject<'_> {
         session.note_scan(|noted| (noted.mode, noted.verdict) = (ScanMode::Whole, Verdict::Clean));
         if !clients.is_empty() {
             let message = self.message(session, transfer)?;
-            let asked = Box::pin(ask(session, &clients, message, Some(response.status), &mut gathering.spool)).await;
+            let known = gathering.hash.take().map(|hash| WholeBody {
+                digest: hash.finish(),
+                length: gathering.spool.len(),
+                content: &gathering.content,
+                extension: &self.inspection.extension,
+            });
+            let question = Question { clients: &clients, message, original: Some(response.status), known };
+            let asked = Box::pin(ask(session, question, &mut gathering.spool)).await;
             match asked.map_err(|reason| refusal(transfer, reason))? {
                 Answered::Same => {}
                 Answered::Replaced(now) => return replace(session, *now, response, transfer),
@@ -252,8 +269,12 @@ impl Subject<'_> {
         gathering.spool.complete();
         if let Some(watchers) = watchers.as_ref().filter(|_| !gathering.spool.is_empty()) {
             let message = watchers.message.window(0, gathering.spool.len());
-            let asked = ask(session, &watchers.clients, message, Some(response.status), &mut gathering.spool);
-            match Box::pin(asked).await.map_err(|reason| refusal(transfer, reason))? {
+            let (clients, original) = (&watchers.clients, Some(response.status));
+            let question = Question { clients, message, original, known: None };
+            match Box::pin(ask(session, question, &mut gathering.spool))
+                .await
+                .map_err(|reason| refusal(transfer, reason))?
+            {
                 Answered::Replaced(now) if now.verdict == Verdict::Blocked => {
                     replace(session, *now, response, transfer)?;
                     return Ok(None);
