@@ -219,7 +219,7 @@ impl IcapClient {
                     return Err(settled(&mut transaction, kind, exchange.into_body()));
                 }
                 transaction.settle(Ok(()));
-                Ok(Reply::Replaced { report, head, exchange, transaction })
+                Ok(Reply::Replaced { report, head, exchange: Box::new(exchange), transaction })
             }
         }
     }

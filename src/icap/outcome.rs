@@ -99,7 +99,7 @@ fn judge(report: &Report, head: Option<&AdaptedHead>, original: Option<u16>) -> 
 /// What a server answered, before it is counted.
 pub(super) enum Reply<B> {
     Unchanged { report: Report, body: B },
-    Replaced { report: Report, head: AdaptedHead, exchange: Exchange<B>, transaction: Transaction },
+    Replaced { report: Report, head: AdaptedHead, exchange: Box<Exchange<B>>, transaction: Transaction },
 }
 
 impl<B: BodySource> Reply<B> {
@@ -158,8 +158,8 @@ pub enum Sameness {
 }
 
 impl<B: BodySource> AdaptedBody<B> {
-    fn new(exchange: Exchange<B>, declared: Option<u64>, transaction: Transaction, underway: Underway) -> Self {
-        let (coming, same) = (Coming::Adapted(Box::new(exchange)), Sameness::SoFar { bytes: 0 });
+    fn new(exchange: Box<Exchange<B>>, declared: Option<u64>, transaction: Transaction, underway: Underway) -> Self {
+        let (coming, same) = (Coming::Adapted(exchange), Sameness::SoFar { bytes: 0 });
         Self { coming, declared, same, transaction, underway }
     }
 
