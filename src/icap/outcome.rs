@@ -33,6 +33,16 @@ pub struct Report {
     pub connection: Freshness,
 }
 
+impl Report {
+    /// What is worth a place in a log: what was found, and whatever else is known; on one line, fit to be shown.
+    pub fn summary(&self) -> String {
+        let istag = self.istag.as_deref().unwrap_or("none");
+        let found = self.findings.to_string();
+        let found = if found.is_empty() { "nothing found" } else { &found };
+        format!("{found}; ICAP {}, tag {istag}, {} bytes given", self.status, self.body_given)
+    }
+}
+
 /// What a service made of a message.
 #[derive(Debug)]
 pub enum Outcome<B> {
