@@ -70,7 +70,7 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
         policies: PolicySettings { dir: policies(&shape.policies, base, problems), ..default.policies },
         rules: default.rules,
         destination_rules: default.destination_rules,
-        icap: icap::services(draft, problems),
+        icap: icap::services(draft, base, problems),
         inspect: icap::inspect(draft, problems),
         scan_rules: default.scan_rules,
         resolver: resolver(&shape.resolver, &timeouts, problems),

@@ -22,6 +22,7 @@ use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::{AccessSink, LogSettings};
 use crate::policy::destination::{DestinationSettings, PortSet};
+use crate::tls::trust::Trust;
 
 /// `settings` as a configuration file that reads back as the same settings. Durations are written in whole
 /// milliseconds; the ports found open at run time ([`DestinationSettings::own`]) are not settings and are left out, and so
@@ -97,9 +98,12 @@ fn limits(settings: &LimitSettings) -> LimitsShape {
 }
 
 fn policies(settings: &PolicySettings) -> PoliciesShape {
-    // In full, because what is printed here may be put into another directory.
-    let full = |dir: &PathBuf| std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
-    PoliciesShape { dir: settings.dir.as_ref().and_then(|dir| text(full(dir).display())) }
+    PoliciesShape { dir: settings.dir.as_ref().and_then(full) }
+}
+
+/// A path in full, because what is printed here may be put into another directory.
+fn full(path: &PathBuf) -> Option<Text> {
+    text(std::path::absolute(path).unwrap_or_else(|_| path.clone()).display())
 }
 
 fn resolver(settings: &ResolverSettings) -> ResolverShape {
@@ -138,6 +142,11 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
     let wait = |wait| text(spell_duration(wait));
     let shape = IcapShape {
         urls: list(service.urls.iter()),
+        standby_urls: list(service.standby_urls.iter()).filter(|_| !service.standby_urls.is_empty()),
+        ca_file: match &service.trust {
+            Trust::System => None,
+            Trust::Only { file, .. } => full(file),
+        },
         methods: list(service.methods.iter().copied().map(IcapMethod::label)),
         on_failure: word(ON_FAILURE, &service.on_failure),
         max_connections: Some(number(service.max_connections.into())),
