@@ -6,7 +6,7 @@
 //! | [`message`], [`body`], [`opening`] | what is sent to be judged, and how |
 //! | [`conversation`] | one request and its answer, without io and without a clock |
 //! | [`options`], [`findings`], [`adapted`] | what answers mean |
-//! | [`breaker`], [`pool`], [`endpoint`] | one server: whether it works, its connections, what it told of itself |
+//! | [`breaker`], [`wire`], [`pool`], [`endpoint`] | one server: whether it works, its connections, what it told of itself |
 //! | [`exchange`] | the one driver: a conversation on a socket, under deadlines |
 //! | [`client`] | one call for one message: chooses a server, tries, fails over |
 //! | [`services`], [`stats`] | the clients of all services, and what they count |
@@ -35,3 +35,4 @@ pub mod services;
 pub mod settings;
 pub mod stats;
 pub mod url;
+pub mod wire;

@@ -31,5 +31,6 @@ pub mod net;
 pub mod observe;
 pub mod policy;
 pub mod tether;
+pub mod tls;
 pub mod upstream;
 pub mod worker;

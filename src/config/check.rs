@@ -65,7 +65,7 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
     let (forward, mut binds) = forward::check(draft, overrides, &default.forward, problems);
     binds.push(admin.clone());
     binds::check(&binds, problems);
-    let icap = icap::services(draft, problems);
+    let icap = icap::services(draft, base, problems);
     let scanners = match draft.completeness(ICAP) {
         Completeness::Whole => Scanners::Named(&icap),
         Completeness::Cut => Scanners::Unknown,

@@ -24,6 +24,7 @@ use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::{AccessSink, LogSettings};
 use crate::policy::destination::{DestinationSettings, PortSet};
+use crate::tls::trust::Trust;
 
 /// `settings` as a configuration file that reads back as the same settings. Durations are written in whole
 /// milliseconds; the ports found open at run time ([`DestinationSettings::own`]) are not settings and are left out, and so
@@ -167,8 +168,14 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
     let wait = |wait| text(spell_duration(wait));
     let shape = IcapShape {
         urls: list(service.urls.iter()),
+        standby_urls: list(service.standby_urls.iter()).filter(|_| !service.standby_urls.is_empty()),
+        ca_file: match &service.trust {
+            Trust::System => None,
+            Trust::Only { file, .. } => full(Some(file)),
+        },
         methods: list(service.methods.iter().copied().map(IcapMethod::label)),
         on_failure: word(ON_FAILURE, &service.on_failure),
+        verdicts: word(VERDICTS, &service.verdicts),
         max_connections: Some(number(service.max_connections.into())),
         preview: Some(unplaced(Amount::Text(spell_size(service.preview.into())))),
         connect: wait(service.timeouts.connect),

@@ -131,8 +131,11 @@ pub(super) struct StateShape {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct IcapShape {
     pub urls: Option<Spanned<Strings>>,
+    pub standby_urls: Option<Spanned<Strings>>,
+    pub ca_file: Option<Text>,
     pub methods: Option<Spanned<Strings>>,
     pub on_failure: Option<Text>,
+    pub verdicts: Option<Text>,
     pub max_connections: Option<Spanned<Whole>>,
     pub preview: Option<Spanned<Amount>>,
     pub connect: Option<Text>,

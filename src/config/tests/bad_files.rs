@@ -71,12 +71,15 @@ fn services_and_scanners() {
         ("[icap.builtin]\nurls = \"icap://a.example/\"\n", &[(1, 7, "`builtin` is the scanner", "another name")]),
         ("[icap.\"a b\"]\nurls = \"icap://a.example/\"\n", &[(1, 7, "`a b` cannot be a name", "letters")]),
         (
-            "[icap.av]\nurls = [\"http://a.example/\", \"icap://a.example/\", \"icaps://a.example/\"]\n",
+            "[icap.av]\nurls = [\"http://a.example/\", \"icap://a.example/\", \"unix:av.sock:/x\"]\n",
             &[
                 (2, 9, "`http://a.example/` is not the address", "icap://host:port/path"),
-                (2, 51, "icaps", "not supported yet"),
+                (2, 51, "unix:av.sock", "unix:/path/of/the/socket"),
             ],
         ),
+        (&with("standby_urls = [\"icap:b\"]\n"), &[(3, 17, "`icap:b` is not the address", "icap://host:port/path")]),
+        (&with("ca_file = \"/no/such.pem\"\n"), &[(3, 11, "`/no/such.pem` cannot be used: No such file", "PEM file")]),
+        (&with("ca_file = \"/dev/null\"\n"), &[(3, 11, "there is no certificate in it", "authorities that vouch")]),
         (&with("methods = [\"RESPMD\", \"x\"]\n"), &[(3, 12, "`RESPMD`", "`RESPMOD`?"), (3, 22, "`x`", "one of")]),
         (&with("methods = []\n"), &[(3, 11, "asked nothing", "`RESPMOD`")]),
         (&with("on_failure = \"pas\"\n"), &[(3, 14, "`pas`", "did you mean `pass`?")]),

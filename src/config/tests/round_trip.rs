@@ -12,7 +12,7 @@ use crate::admin::settings::{AdminSettings, AdminTokens};
 use crate::config::render;
 use crate::config::settings::{PolicySettings, Settings, StateSettings};
 use crate::flow::settings::Timeouts;
-use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
+use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, VerdictUse};
 use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
@@ -143,6 +143,7 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
             let url = "icap://av.example:1345/x?y=1".parse().expect("address");
             let mut service = IcapService::new(&name, vec![url]);
             service.on_failure = if pass { OnFailure::Pass } else { OnFailure::Block };
+            service.verdicts = if both { VerdictUse::Asked } else { VerdictUse::Kept };
             service.methods.extend(both.then_some(IcapMethod::Reqmod));
             service.timeouts = IcapTimeouts { connect, first_reply, whole, ..service.timeouts };
             IcapService { max_connections, preview, ..service }
