@@ -7,7 +7,7 @@ use serde_spanned::Spanned;
 
 use super::check::{
     FIN_POLICIES, LEARN, LIMIT_MODES, LOG_FORMATS, OFF, ON_FAILURE, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT,
-    Words,
+    VERDICTS, Words,
 };
 use super::settings::{PolicySettings, Settings, StateSettings};
 use super::shape::{
