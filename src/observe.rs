@@ -3,5 +3,6 @@
 pub mod access_log;
 pub mod counters;
 pub mod ends;
+pub mod icap_server;
 pub mod live;
 pub mod record;

@@ -14,6 +14,7 @@ use crate::http::method::METHODS;
 use crate::observe::counters::{HistogramSum, WorkerCounters};
 use crate::observe::live::Kind;
 
+mod icap_server;
 mod operations;
 mod page;
 mod plain;
@@ -39,6 +40,7 @@ impl Collector for Scrape {
             page.gauge(row.name, row.help, view.sum(row.read))?;
         }
         labelled(view, &mut page)?;
+        icap_server::write(view, &mut page)?;
         live(view, &mut page)?;
         durations(view, &mut page)?;
         names(view, &mut page)?;

@@ -9,8 +9,10 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::icap_server;
 use super::slots::Slots;
 use crate::config::{changes_needing_restart, settings::Settings};
+use crate::flow::icap_server::filter::Filter;
 use crate::flow::services::{ForwardPolicy, Tuning};
 use crate::limits::Limits;
 use crate::limits::settings::{LimitMode, LimitRule, RuleSet};
@@ -29,6 +31,8 @@ pub struct Reloader {
     tuning: watch::Sender<Arc<Tuning>>,
     policy: Arc<ArcSwap<ForwardPolicy>>,
     limits: Arc<Limits>,
+    /// What the ICAP server judges by, where there is one.
+    icap_filter: Option<Arc<ArcSwap<Filter>>>,
     generation: AtomicU64,
     failed: AtomicU64,
     last_done: AtomicBool,
@@ -72,11 +76,19 @@ impl Reloader {
             tuning,
             policy,
             limits,
+            icap_filter: None,
             generation,
             failed,
             last_done,
             edited: Mutex::default(),
         }
+    }
+
+    /// Keeps what the ICAP server judges by up to date as well.
+    #[must_use]
+    pub fn with_icap_filter(mut self, filter: Option<Arc<ArcSwap<Filter>>>) -> Self {
+        self.icap_filter = filter;
+        self
     }
 
     /// Follows the settings of connections accepted from now on.
@@ -115,7 +127,7 @@ impl Reloader {
     pub fn reload(&self) -> Result<Reloaded, String> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(load) = &self.load else { return Err("this proxy was started without a way to reload\n".to_owned()) };
-        let settings = load().inspect_err(|diagnostic| {
+        let (settings, icap_filter) = self.read(load).inspect_err(|diagnostic| {
             self.failed.fetch_add(1, Relaxed);
             self.last_done.store(false, Relaxed);
             warn!("reload refused, the old configuration stays:\n{diagnostic}");
@@ -124,12 +136,22 @@ impl Reloader {
         self.limits.replace(settings.limits.mode, rules(&settings, self.slots));
         self.policy.store(Arc::new(policy(&settings, &self.own)));
         self.tuning.send_replace(Arc::new(tuning(&settings)));
+        if let (Some(filter), Some(newer)) = (&self.icap_filter, icap_filter) {
+            filter.store(Arc::new(newer));
+        }
         *current = settings;
         self.edited.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.last_done.store(true, Relaxed);
         let generation = self.generation.fetch_add(1, Relaxed) + 1;
         info!(generation, needs_restart = needs_restart.join(", "), "reloaded");
         Ok(Reloaded { generation, needs_restart })
+    }
+
+    /// Everything that can fail, before anything is changed.
+    fn read(&self, load: &Load) -> Result<(Settings, Option<Filter>), String> {
+        let settings = load()?;
+        let filter = self.icap_filter.as_ref().map(|_| icap_server::compiled(&settings)).transpose();
+        Ok((settings, filter.map_err(|error| format!("{error:#}\n"))?))
     }
 
     /// Turns the limits on or off, or only lets them count. The next reload takes the mode of the file.

@@ -24,6 +24,7 @@ mod forward;
 mod half_close;
 mod hosts;
 mod icap;
+mod icap_server;
 mod limits;
 mod log;
 mod names;
@@ -59,6 +60,8 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
     let timeouts = timeouts::check(&shape.timeouts, problems);
     let admin = admin_bind(shape.admin.bind.as_ref(), overrides, default.admin.bind, problems);
     let (forward, mut binds) = forward::check(draft, overrides, &default.forward, problems);
+    let (icap_server, icap_binds) = icap_server::check(draft, problems);
+    binds.extend(icap_binds);
     binds.push(admin.clone());
     binds::check(&binds, problems);
     Settings {
@@ -71,6 +74,7 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
         rules: default.rules,
         destination_rules: default.destination_rules,
         icap: icap::services(draft, problems),
+        icap_server,
         inspect: icap::inspect(draft, problems),
         scan_rules: default.scan_rules,
         resolver: resolver(&shape.resolver, &timeouts, problems),

@@ -33,6 +33,7 @@ impl Default for Settings {
             rules: rules.book,
             destination_rules: rules.destinations,
             icap: Vec::new(),
+            icap_server: Vec::new(),
             inspect: InspectSettings::default(),
             scan_rules: ScanBook::default(),
             resolver: ResolverSettings { deadline: timeouts.resolve, ..ResolverSettings::default() },

@@ -10,11 +10,12 @@ use super::check::{
 };
 use super::settings::{PolicySettings, Settings};
 use super::shape::{
-    AdminShape, Amount, DestinationsShape, ForwardShape, IcapShape, InspectShape, LimitsShape, LogShape, PoliciesShape,
-    ResolverShape, Section, Shape, Strings, Text, TimeoutsShape, Whole,
+    AdminShape, Amount, DestinationsShape, ForwardShape, IcapServerShape, IcapShape, InspectShape, LimitsShape,
+    LogShape, PoliciesShape, ResolverShape, Section, Shape, Strings, Text, TimeoutsShape, Whole,
 };
 use super::value::{spell_duration, spell_size};
 use crate::flow::settings::Timeouts;
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService};
 use crate::inspect::course::{InspectSettings, ScannerName};
 use crate::limits::settings::LimitSettings;
@@ -38,6 +39,7 @@ pub fn render(settings: &Settings) -> String {
         log: Section(log(&settings.log)),
         inspect: Section(inspect(&settings.inspect)),
         icap: (!settings.icap.is_empty()).then(|| settings.icap.iter().map(service).collect()),
+        icap_server: icap_servers(&settings.icap_server),
         timeouts: Section(timeouts(&settings.timeouts)),
     };
     toml::to_string(&shape).expect("a shape is made of what TOML has: strings, arrays, tables and numbers below 2^63")
@@ -147,6 +149,14 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
         whole: wait(service.timeouts.whole),
     };
     (unplaced(service.name.to_string()), unplaced(Section(shape)))
+}
+
+fn icap_servers(ports: &[IcapServerSettings]) -> Option<Spanned<Vec<Spanned<Section<IcapServerShape>>>>> {
+    let shape = |port: &IcapServerSettings| {
+        let allow = Some(port.allow.iter().map(|net| unplaced(net.to_string())).collect());
+        unplaced(Section(IcapServerShape { name: text(&port.name), bind: text(port.bind), allow }))
+    };
+    (!ports.is_empty()).then(|| unplaced(ports.iter().map(shape).collect()))
 }
 
 fn timeouts(settings: &Timeouts) -> TimeoutsShape {

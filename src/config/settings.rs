@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::IcapService;
 use crate::inspect::course::InspectSettings;
 use crate::limits::settings::LimitSettings;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub destination_rules: Vec<Arc<DestinationRule>>,
     /// The ICAP services, in the order of their names: `[icap.NAME]`.
     pub icap: Vec<IcapService>,
+    /// The ports on which we are an ICAP server ourselves: `[[icap_server]]`.
+    pub icap_server: Vec<IcapServerSettings>,
     /// What scans bodies.
     pub inspect: InspectSettings,
     /// What the built-in scanner looks for: `[[rule]]` of `scan.toml`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::http::method::METHODS;
+use crate::observe::icap_server::IcapServerCounters;
 
 /// A number only one thread adds to, so that no locked instruction is needed.
 #[derive(Debug, Default)]
@@ -149,6 +150,8 @@ pub struct WorkerCounters {
     pub loop_lag_micros: Counter,
     /// Tasks that ended by a panic.
     pub panics: Counter,
+    /// Our ICAP server.
+    pub icap_server: IcapServerCounters,
     /// Hang-up seen to last upstream closed, by the phase it was seen in.
     pub cancel_latency: [Histogram<10>; Phase::COUNT],
     /// First byte of the request head to the end of the exchange.
@@ -189,6 +192,7 @@ impl Default for WorkerCounters {
             pipes_open: Counter::default(),
             loop_lag_micros: Counter::default(),
             panics: Counter::default(),
+            icap_server: IcapServerCounters::default(),
             cancel_latency: std::array::from_fn(|_| Histogram::new(&CANCEL_BOUNDS)),
             request_duration: Histogram::new(&REQUEST_BOUNDS),
             connect_duration: Histogram::new(&CONNECT_BOUNDS),

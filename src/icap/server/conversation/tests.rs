@@ -127,11 +127,9 @@ fn g4_preview_and_the_rest() {
 fn g5_no_body_and_no_chunk() {
     let head = "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n";
     assert_eq!(head.len(), 40);
-    let asked =
-        format!("{RESPMOD}Preview: 0\r\nEncapsulated: req-hdr=0, res-hdr=46, null-body=86\r\n\r\n{GET}{head}");
+    let asked = format!("{RESPMOD}Preview: 0\r\nEncapsulated: req-hdr=0, res-hdr=46, null-body=86\r\n\r\n{GET}{head}");
     golden(&asked, Play::Unchanged, UNCHANGED);
-    let sent_back =
-        format!("ICAP/1.0 200 OK\r\nISTag: \"r1\"\r\nEncapsulated: res-hdr=0, null-body=40\r\n\r\n{head}");
+    let sent_back = format!("ICAP/1.0 200 OK\r\nISTag: \"r1\"\r\nEncapsulated: res-hdr=0, null-body=40\r\n\r\n{head}");
     golden(&asked, Play::WholeEcho, &sent_back);
 }
 
@@ -168,11 +166,7 @@ fn asked_to_close_it_says_so() {
         "{RESPMOD}Connection: close\r\nPreview: 0\r\nEncapsulated: res-hdr=0, null-body={}\r\n\r\n{PLAIN}",
         PLAIN.len()
     );
-    golden(
-        &asked,
-        Play::Unchanged,
-        "ICAP/1.0 204 No Content\r\nISTag: \"r1\"\r\nConnection: close\r\n\r\n",
-    );
+    golden(&asked, Play::Unchanged, "ICAP/1.0 204 No Content\r\nISTag: \"r1\"\r\nConnection: close\r\n\r\n");
 }
 
 #[test]
@@ -191,7 +185,10 @@ fn refused_the_same_whatever_the_pieces() {
     let inner = |value: &str| format!("{RESPMOD}Encapsulated: {value}\r\n\r\n{GET}{PLAIN}5\r\nhello\r\n0\r\n\r\n");
     let long_field = format!("{RESPMOD}A: {}\r\n", "b".repeat(70_000));
     let many_lines = format!("{RESPMOD}{}", "A: b\r\n".repeat(300));
-    let preview = format!("{RESPMOD}Preview: 9\r\nEncapsulated: res-body=0\r\n\r\n{}", "8000\r\n".to_owned() + &"a".repeat(0x8000) + "\r\n");
+    let preview = format!(
+        "{RESPMOD}Preview: 9\r\nEncapsulated: res-body=0\r\n\r\n{}",
+        "8000\r\n".to_owned() + &"a".repeat(0x8000) + "\r\n"
+    );
     for (asked, refusal) in [
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), Refusal::Malformed),
         ("\u{16}\u{3}\u{1}\u{2}".to_owned(), Refusal::Malformed),
