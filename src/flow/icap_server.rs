@@ -82,7 +82,7 @@ pub fn serve(peer: TcpStream, row: Arc<Row>, services: Rc<Services>, port: Arc<I
         } else {
             None
         };
-        let session = Session::new(&guard.peer, services, &guard.port, &tether);
+        let mut session = Session::new(&guard.peer, services, &guard.port, &tether);
         let mut work = pin!(Some(session.run(refused)));
         // Whichever of both ends first: what was under way counts itself as aborted when it is dropped.
         let _ = tied(&guard.peer, &tether, work.as_mut()).await;

@@ -27,7 +27,8 @@ pub(super) struct Session<'a> {
     pub(super) talk: Conversation,
     /// What was received and not looked at yet.
     pub(super) ahead: Vec<u8>,
-    pub(super) transaction: Option<Transaction>,
+    /// In a box: most connections have none.
+    pub(super) transaction: Option<Box<Transaction>>,
     pub(super) fate: Fate,
     /// When the request head under way began; none when there is none.
     pub(super) head_began: Option<Instant>,
@@ -53,7 +54,7 @@ impl<'a> Session<'a> {
     }
 
     /// Serves until either side ends it.
-    pub async fn run(mut self, refused: Option<Refusal>) {
+    pub async fn run(&mut self, refused: Option<Refusal>) {
         if let Some(refusal) = refused {
             self.refuse(refusal);
         }
@@ -103,7 +104,7 @@ impl<'a> Session<'a> {
     /// Refuses what came, whatever it was, and ends the connection; in the middle of an answer without a word.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         info!(peer = %self.tether.row().client(), listener = %self.port.settings.name, refusal = refusal.label(), "ICAP request refused");
-        if self.transaction.as_ref().is_some_and(Transaction::is_going_back) {
+        if self.transaction.as_ref().is_some_and(|transaction| transaction.is_going_back()) {
             return self.close_transaction(Outcome::Refused);
         }
         self.talk.refuse(refusal);

@@ -65,7 +65,7 @@ impl Session<'_> {
         let now = Instant::now().into_std();
         self.show(&subject.url());
         let filter = self.port.filter.load_full();
-        self.transaction = Some(Transaction::begin(subject, filter, &self.services.counters, now));
+        self.transaction = Some(Box::new(Transaction::begin(subject, filter, &self.services.counters, now)));
         if self.services.overload.level() >= Level::ShedScans {
             self.services.overload.count(Level::ShedScans, 1);
             self.refuse(Refusal::Overloaded);
