@@ -1,5 +1,5 @@
 //! Our ICAP server: one task per connection of another proxy, tied to it. It holds no thread, no file, and of a body at
-//! most 256 KiB; a stream costs it a few kilobytes for as long as it lives.
+//! most 48 KiB behind its preview; a stream costs it a few kilobytes for as long as it lives.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

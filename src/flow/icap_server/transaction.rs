@@ -19,8 +19,9 @@ use crate::inspect::rules::Head;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::icap_server::{Asked, Outcome};
 
-/// Most bytes of one body that are held while nothing is decided about it.
-const MOST_HELD: usize = 256 << 10;
+/// Most bytes of one body that are held while nothing is decided about it, its preview apart. Squid (5.7) stops for good
+/// after 65,535 bytes of a body until it hears something: so we must speak before that.
+const MOST_HELD: usize = 48 << 10;
 
 /// A message under judgement. Dropping it lets go of everything and counts it as aborted.
 #[derive(Debug)]
