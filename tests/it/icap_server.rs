@@ -4,6 +4,7 @@ mod aborts;
 mod abuse;
 mod asking;
 mod quirks;
+mod reloaded;
 mod streams;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -12,6 +12,7 @@ use crate::admin::settings::AdminSettings;
 use crate::config::render;
 use crate::config::settings::{PolicySettings, Settings};
 use crate::flow::settings::Timeouts;
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
 use crate::inspect::course::{InspectSettings, ScannerName};
 use crate::limits::settings::{LimitMode, LimitSettings};
@@ -148,6 +149,17 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
     })
 }
 
+fn icap_servers() -> impl Strategy<Value = Vec<IcapServerSettings>> {
+    let port = (any::<IpAddr>(), prop::collection::vec(network(), 0..3));
+    prop::collection::btree_map("[A-Za-z0-9._-]{1,20}", port, 0..3).prop_map(|ports| {
+        let port = |(name, (ip, allow)): (String, (IpAddr, _))| IcapServerSettings {
+            allow,
+            ..IcapServerSettings::new(&name, SocketAddr::new(ip, 0))
+        };
+        ports.into_iter().map(port).collect()
+    })
+}
+
 prop_compose! {
     fn settings()(
         workers in 1..=1024usize,
@@ -161,6 +173,7 @@ prop_compose! {
         log in log(),
         timeouts in timeouts(),
         icap in services(),
+        icap_server in icap_servers(),
     ) -> Settings {
         resolver.deadline = timeouts.resolve;
         let default = icap.iter().rev().map(|service| ScannerName::Icap(service.name.clone())).collect();
@@ -172,6 +185,7 @@ prop_compose! {
             limits,
             policies: PolicySettings { dir, ..PolicySettings::default() },
             icap,
+            icap_server,
             inspect: InspectSettings { default, ..InspectSettings::default() },
             resolver,
             log,

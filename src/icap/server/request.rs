@@ -124,7 +124,7 @@ impl<'a> StartLine<'a> {
             return Err(Refusal::Malformed);
         };
         let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_graphic);
-        if !is_word(method) || !is_word(target) {
+        if method.is_empty() || !may_be_method(method) || !is_word(target) {
             return Err(Refusal::Malformed);
         }
         match version.strip_prefix(b"ICAP/") {
@@ -164,6 +164,12 @@ impl<'a> StartLine<'a> {
     }
 }
 
+/// Whether a method may begin so.
+fn may_be_method(word: &[u8]) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-');
+    word.len() <= LONGEST_METHOD && word.iter().all(fits)
+}
+
 /// Whether the first line is known to be good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FirstLine {
@@ -176,8 +182,7 @@ pub(super) fn first_line(bytes: &[u8]) -> Result<FirstLine, Refusal> {
     let end = memchr::memchr(b'\n', &bytes[..bytes.len().min(MAX_HEAD)]);
     let line = &bytes[..end.unwrap_or(bytes.len())];
     let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-    let is_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_' || *byte == b'-';
-    if end.is_none() && word.iter().all(is_method) && word.len() <= LONGEST_METHOD {
+    if end.is_none() && may_be_method(word) {
         return Ok(FirstLine::Unread);
     }
     StartLine::parse(line.strip_suffix(b"\r").unwrap_or(line)).map(|_| FirstLine::Good)

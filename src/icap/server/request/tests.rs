@@ -97,7 +97,8 @@ fn refused() {
         ("RESPMOD http://s.test/respmod ICAP/1.0", Malformed),
         ("RESPMOD icap:///respmod ICAP/1.0", Malformed),
         ("RESPMOD /respmod ICAP/1.0", Malformed),
-        ("respmod icap://s.test/respmod ICAP/1.0", NotImplemented),
+        ("respmod icap://s.test/respmod ICAP/1.0", Malformed),
+        ("R(ESPMOD icap://s.test/respmod ICAP/1.0", Malformed),
         ("GET / HTTP/1.1", Malformed),
         ("", Malformed),
     ] {
