@@ -25,6 +25,7 @@ mod forward;
 mod half_close;
 mod hosts;
 mod icap;
+mod icap_server;
 mod inspect;
 mod limits;
 mod log;
@@ -63,6 +64,8 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
     let timeouts = timeouts::check(&shape.timeouts, problems);
     let admin = admin_bind(shape.admin.bind.as_ref(), overrides, default.admin.bind, problems);
     let (forward, mut binds) = forward::check(draft, overrides, &default.forward, problems);
+    let (icap_server, icap_binds) = icap_server::check(draft, problems);
+    binds.extend(icap_binds);
     binds.push(admin.clone());
     binds::check(&binds, problems);
     let icap = icap::services(draft, base, problems);
@@ -84,6 +87,7 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
         destination_rules: default.destination_rules,
         inspect: inspect::check(&shape.inspect, scanners, base, problems),
         icap,
+        icap_server,
         inspect_rules: default.inspect_rules,
         scan_rules: default.scan_rules,
         bypass: access::bypass(&shape.bypass, problems),

@@ -11,12 +11,14 @@ use super::check::{
 };
 use super::settings::{PolicySettings, Settings, StateSettings};
 use super::shape::{
-    AdminShape, Amount, BypassShape, DestinationsShape, ForwardShape, IcapShape, InspectShape, LimitsShape, LogShape,
-    PoliciesShape, ResolverShape, Section, Shape, StateShape, Strings, Text, TimeoutsShape, Whole,
+    AdminShape, Amount, BypassShape, DestinationsShape, ForwardShape, IcapServerShape, IcapShape, InspectShape,
+    LimitsShape, LogShape, PoliciesShape, ResolverShape, Section, Shape, StateShape, Strings, Text, TimeoutsShape,
+    Whole,
 };
 use super::value::{spell_duration, spell_size};
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService};
 use crate::inspect::course::{InspectSettings, ScannerName};
 use crate::limits::settings::LimitSettings;
@@ -43,6 +45,7 @@ pub fn render(settings: &Settings) -> String {
         bypass: Section(BypassShape { learn: word(LEARN, &settings.bypass.learn) }),
         state: Section(state(&settings.state)),
         icap: (!settings.icap.is_empty()).then(|| settings.icap.iter().map(service).collect()),
+        icap_server: icap_servers(&settings.icap_server),
         timeouts: Section(timeouts(&settings.timeouts)),
     };
     toml::to_string(&shape).expect("a shape is made of what TOML has: strings, arrays, tables and numbers below 2^63")
@@ -183,6 +186,14 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
         whole: wait(service.timeouts.whole),
     };
     (unplaced(service.name.to_string()), unplaced(Section(shape)))
+}
+
+fn icap_servers(ports: &[IcapServerSettings]) -> Option<Spanned<Vec<Spanned<Section<IcapServerShape>>>>> {
+    let shape = |port: &IcapServerSettings| {
+        let allow = Some(port.allow.iter().map(|net| unplaced(net.to_string())).collect());
+        unplaced(Section(IcapServerShape { name: text(&port.name), bind: text(port.bind), allow }))
+    };
+    (!ports.is_empty()).then(|| unplaced(ports.iter().map(shape).collect()))
 }
 
 fn timeouts(settings: &Timeouts) -> TimeoutsShape {

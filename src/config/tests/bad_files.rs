@@ -127,6 +127,25 @@ fn what_is_held_and_where() {
 }
 
 #[test]
+fn icap_servers() {
+    let one = "[[icap_server]]\nbind = \"127.0.0.1:1345\"\n";
+    table(&[
+        ("[[icap_server]]\n", &[(1, 1, "this ICAP server has no address", "bind = \"127.0.0.1:1345\"")]),
+        ("[icap_server]\nbind = \"127.0.0.1:1345\"\n", &[(1, 1, "`icap_server`", "[[icap_server]]")]),
+        (&format!("{one}alow = []\n"), &[(3, 1, "unknown key `alow`", "`allow`?")]),
+        (&format!("{one}allow = [\"10.0.0.1\"]\n"), &[(3, 10, "an address, not a range", "10.0.0.1/32")]),
+        (
+            &format!("{one}[[icap_server]]\nbind = \"127.0.0.1:1346\"\n"),
+            &[(3, 1, "two ICAP servers are called `icap`", "")],
+        ),
+        (
+            &format!("{one}[[forward]]\nname = \"a\"\nbind = \"0.0.0.0:1345\"\n"),
+            &[(5, 8, "in each other's way", "an address or a port of its own")],
+        ),
+    ]);
+}
+
+#[test]
 fn bad_addresses_and_clashes() {
     table(&[
         ("[admin]\nbind = \"127.0.0.1\"\n", &[(2, 8, "`127.0.0.1` is not an address and a port", "add a port")]),

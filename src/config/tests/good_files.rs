@@ -8,6 +8,7 @@ use super::good;
 use crate::config::settings::Settings;
 use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, Overrides, parse, render};
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService, OnFailure};
 use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
 use crate::limits::settings::{LimitMode, LimitSettings};
@@ -168,6 +169,19 @@ fn a_service_under_tls_arrives_with_those_who_stand_by() {
     assert_eq!(&**service.standby_urls[0].text(), "unix:/run/av.sock:/x");
     assert!(matches!(&service.trust, Trust::Only { file, .. } if *file == folder.path().join("ca.pem")));
     assert_eq!(good(&render(&settings)).icap, settings.icap);
+}
+
+#[test]
+fn icap_servers_arrive_and_answer_this_machine_only() {
+    let settings = good(
+        "[[icap_server]]\nbind = \"127.0.0.1:1345\"\n[[icap_server]]\nname = \"squid\"\nbind = \"[::]:1346\"\nallow = [\"10.0.0.0/8\"]\n",
+    );
+    let ip = |text: &str| text.parse().expect("an address");
+    let [plain, squid] = &settings.icap_server[..] else { panic!("two were written") };
+    assert_eq!(*plain, IcapServerSettings::new("icap", "127.0.0.1:1345".parse().expect("address")));
+    assert_eq!((&*squid.name, squid.allow.len()), ("squid", 1));
+    assert!(squid.admits(ip("10.1.2.3")) && !squid.admits(ip("127.0.0.1")) && plain.admits(ip("::1")));
+    assert!(good("").icap_server.is_empty(), "there is none unless it is written");
 }
 
 #[test]

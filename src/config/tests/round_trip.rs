@@ -12,6 +12,7 @@ use crate::admin::settings::{AdminSettings, AdminTokens};
 use crate::config::render;
 use crate::config::settings::{PolicySettings, Settings, StateSettings};
 use crate::flow::settings::Timeouts;
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, VerdictUse};
 use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
 use crate::limits::settings::{LimitMode, LimitSettings};
@@ -152,6 +153,17 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
     })
 }
 
+fn icap_servers() -> impl Strategy<Value = Vec<IcapServerSettings>> {
+    let port = (any::<IpAddr>(), prop::collection::vec(network(), 0..3));
+    prop::collection::btree_map("[A-Za-z0-9._-]{1,20}", port, 0..3).prop_map(|ports| {
+        let port = |(name, (ip, allow)): (String, (IpAddr, _))| IcapServerSettings {
+            allow,
+            ..IcapServerSettings::new(&name, SocketAddr::new(ip, 0))
+        };
+        ports.into_iter().map(port).collect()
+    })
+}
+
 fn hold() -> impl Strategy<Value = HoldSettings> {
     prop::array::uniform5(wait()).prop_map(|[longest, idle_gap, first_byte_gap, trickle_after, deadline]| {
         HoldSettings { longest, idle_gap, first_byte_gap, trickle_after, deadline }
@@ -187,6 +199,7 @@ prop_compose! {
         spool in spool().boxed(),
         learn in prop::sample::select(&[Learn::Off, Learn::Suggest, Learn::On][..]),
         state in prop::option::of(Just(PathBuf::from("/proc/state"))),
+        icap_server in icap_servers().boxed(),
     ) -> Settings {
         resolver.deadline = timeouts.resolve;
         let default = icap.iter().rev().map(|service| ScannerName::Icap(service.name.clone())).collect();
@@ -198,6 +211,7 @@ prop_compose! {
             limits,
             policies: PolicySettings { dir, ..PolicySettings::default() },
             icap,
+            icap_server,
             inspect: InspectSettings { default, hold, spool },
             bypass: BypassSettings { learn },
             state: StateSettings { dir: state },

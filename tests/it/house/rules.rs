@@ -94,6 +94,8 @@ const PURE: &[&str] = &[
     "src/icap/opening.rs",
     "src/icap/options.rs",
     "src/icap/request.rs",
+    "src/icap/server.rs",
+    "src/icap/server/",
     "src/icap/settings.rs",
     "src/icap/stats/ended.rs",
     "src/icap/url.rs",
