@@ -1,9 +1,19 @@
 //! Bodies on their way through the built-in scanner: what is stopped, what arrives, and what is left when somebody leaves.
 
 mod arrival;
+mod bypass;
+mod caps;
+mod cut;
 mod eicar;
+mod evasion;
+mod leaving;
+mod overload;
+mod rules;
+mod storm;
 mod streams;
+mod tickers;
 mod trickle;
+mod uploads;
 mod wrapped;
 
 use std::path::{Path, PathBuf};

@@ -149,7 +149,8 @@ fn what_asks_for_a_stream_gets_one() {
     for field in ["Accept: text/event-stream", "Last-Event-ID: 7"] {
         let origin = Origin::bind();
         let host = origin.address();
-        let asked = format!("GET http://{host}/live HTTP/1.1\r\nHost: {host}\r\n{field}\r\nAccept-Encoding: gzip\r\n\r\n");
+        let asked =
+            format!("GET http://{host}/live HTTP/1.1\r\nHost: {host}\r\n{field}\r\nAccept-Encoding: gzip\r\n\r\n");
         let mut client = asking(&proxy, asked);
         let mut served = origin.accept();
         served.head();
@@ -176,9 +177,15 @@ fn a_coded_stream_flows_too() {
 #[test]
 fn a_file_does_not_pass_as_a_stream() {
     let proxy = scanning_with(patient);
-    for begin in [&b"MZ\x90\x00\x03\x00\x00\x00"[..], b"PK\x03\x04\x14\x00\x00\x00", b"%PDF-1.7\n%\xe2", b"\x7fELF\x02\x01\x01\x00"] {
+    for begin in [
+        &b"MZ\x90\x00\x03\x00\x00\x00"[..],
+        b"PK\x03\x04\x14\x00\x00\x00",
+        b"%PDF-1.7\n%\xe2",
+        b"\x7fELF\x02\x01\x01\x00",
+    ] {
         for kind in ["text/event-stream", "application/x-ndjson"] {
-            let (mut client, mut served, _origin) = opened(&proxy, "/live", &format!("Content-Type: {kind}\r\n"), begin);
+            let (mut client, mut served, _origin) =
+                opened(&proxy, "/live", &format!("Content-Type: {kind}\r\n"), begin);
             wait_until_read(&served);
             assert!(!client.comes_within(Duration::from_millis(50)), "{begin:?} passes as {kind}");
             served.send([chunk("data: rest\n\n"), b"0\r\n\r\n".to_vec()].concat());
@@ -214,8 +221,8 @@ fn what_is_found_cuts_the_stream_and_blocks_its_address() {
         assert!(again.text().contains("a moment ago"), "{}", again.text());
     }
     let rounds = DECLARED.len() as u64;
-    let tally = proxy.tally();
-    assert_eq!((tally.closed(Reason::ContentCut), tally.closed(Reason::UrlBlocked)), (rounds, rounds));
+    proxy.wait_until("counted", |proxy| proxy.tally().closed(Reason::UrlBlocked) == rounds);
+    assert_eq!(proxy.tally().closed(Reason::ContentCut), rounds);
     assert_eq!(metric(&proxy, "tether_scan_blocked_urls"), rounds);
     wait_until_nothing_is_left(&proxy);
 }
@@ -227,7 +234,13 @@ fn other_addresses_of_the_same_host_are_not_blocked() {
         while let Some(head) = visit.head() {
             let event = if path(&head) == "/bad" { eicar() } else { b"data: fine\n\n".to_vec() };
             let stream = [chunk("data: one\n\n"), chunk(event), b"0\r\n\r\n".to_vec()].concat();
-            visit.send([b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n", &stream[..]].concat());
+            visit.send(
+                [
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+                    &stream[..],
+                ]
+                .concat(),
+            );
         }
     });
     // In one piece nothing of it need have gone out, and then it is a page.
