@@ -1,0 +1,128 @@
+//! Rules of `scan.toml`: what a body is called and what it is, asked as early as it is known.
+
+use tether::base::reason::Reason;
+use tether::inspect::magic::Class;
+use tether::inspect::rules::name::{Extension, MediaTypePattern, UrlPattern};
+use tether::inspect::settings::{Literal, ScanRule};
+
+use super::eicar::assert_blocked;
+use super::wrapped::{Framing, gzip};
+use super::{fetch, logged, logging, patient, scanning_with, serving, text, wait_until_nothing_is_left};
+use crate::support::answer::answer;
+use crate::support::client::{asking, get};
+use crate::support::origin::Origin;
+use crate::support::proxy::Proxy;
+
+fn rule(name: &str, fill: impl FnOnce(&mut ScanRule)) -> ScanRule {
+    let mut rule = ScanRule::new(name);
+    fill(&mut rule);
+    rule
+}
+
+fn by(rule: ScanRule) -> Proxy {
+    scanning_with(|settings| {
+        patient(settings);
+        settings.scan_rules.rules = vec![rule];
+    })
+}
+
+/// Asked for by its URL alone, so that no origin hears of it.
+#[track_caller]
+fn assert_unasked(proxy: &Proxy, paths: &[&str]) {
+    let origin = Origin::bind();
+    for path in paths {
+        assert_blocked(&answer(&mut asking(proxy, get(origin.address(), path))), path);
+    }
+    assert!(!origin.is_called(std::time::Duration::ZERO), "the origin was asked");
+    assert_eq!(proxy.tally().closed(Reason::ContentBlocked), paths.len() as u64);
+}
+
+#[test]
+fn a_url_is_enough() {
+    let proxy =
+        by(rule("urls", |rule| rule.urls = vec![UrlPattern::parse("127.0.0.1:*/downloads/*").expect("a pattern")]));
+    assert_unasked(&proxy, &["/downloads/", "/downloads/a.txt", "/Downloads/a?b=c"]);
+    let fine = serving(Framing::Length, "", b"fine");
+    assert_eq!(fetch(&proxy, &fine, "/uploads/").text(), "fine");
+    wait_until_nothing_is_left(&proxy);
+}
+
+#[test]
+fn an_extension_in_the_url_is_enough() {
+    let proxy = by(rule("programs", |rule| rule.extensions = vec![Extension::parse("exe").expect("an extension")]));
+    assert_unasked(&proxy, &["/a.exe", "/a.EXE", "/a.exe?x=1", "/a.ex%65", "/b/a.exe;v=1", "/a.exe."]);
+    let fine = serving(Framing::Length, "", b"fine");
+    for path in ["/a.exe/", "/a.txt?b.exe", "/exe", "/a.exes"] {
+        assert_eq!(fetch(&proxy, &fine, path).text(), "fine", "{path}");
+    }
+}
+
+#[test]
+fn a_file_name_in_the_answer_counts() {
+    let proxy = by(rule("programs", |rule| rule.extensions = vec![Extension::parse("exe").expect("an extension")]));
+    for name in [
+        "filename=\"a.exe\"",
+        "filename=a.EXE",
+        "filename*=UTF-8''a%2eexe",
+        "filename=\"a.txt\"; filename*=UTF-8''a.exe",
+    ] {
+        let origin = serving(Framing::Length, &format!("Content-Disposition: attachment; {name}\r\n"), b"text");
+        assert_blocked(&fetch(&proxy, &origin, "/get"), name);
+    }
+    let fine = serving(Framing::Length, "Content-Disposition: attachment; filename=\"a.txt\"\r\n", b"text");
+    assert_eq!(fetch(&proxy, &fine, "/get").text(), "text");
+}
+
+#[test]
+fn a_media_type_counts() {
+    let proxy = by(rule("films", |rule| rule.media_types = vec![MediaTypePattern::parse("video/*").expect("a type")]));
+    for kind in ["video/mp4", "VIDEO/webm; codecs=x"] {
+        for framing in [Framing::Length, Framing::Chunked(3)] {
+            let origin = serving(framing, &format!("Content-Type: {kind}\r\n"), b"film");
+            assert_blocked(&fetch(&proxy, &origin, "/x"), kind);
+        }
+    }
+    let fine = serving(Framing::Length, "Content-Type: audio/mp4\r\n", b"sound");
+    assert_eq!(fetch(&proxy, &fine, "/x").text(), "sound");
+}
+
+#[test]
+fn what_it_is_counts_whatever_it_is_called() {
+    let proxy = by(rule("programs", |rule| rule.classes = vec![Class::Executable]));
+    let program = [&b"MZ\x90\0"[..], &text(5000)].concat();
+    for kind in ["text/html", "image/png", "text/event-stream", "video/mp4"] {
+        for framing in [Framing::Length, Framing::Chunked(1), Framing::Close] {
+            let origin = serving(framing, &format!("Content-Type: {kind}\r\n"), &program);
+            assert_blocked(&fetch(&proxy, &origin, "/a.png"), &format!("{kind}, {framing:?}"));
+        }
+    }
+    let coded = serving(Framing::Length, "Content-Encoding: gzip\r\n", &gzip(&program));
+    assert_blocked(&fetch(&proxy, &coded, "/a.png"), "coded");
+    let tiny = serving(Framing::Length, "", b"MZ");
+    assert_blocked(&fetch(&proxy, &tiny, "/a.png"), "two bytes");
+    let fine = serving(Framing::Length, "Content-Encoding: gzip\r\n", &gzip(b"text, and no archive"));
+    assert_eq!(fetch(&proxy, &fine, "/x").status, 200);
+}
+
+#[test]
+fn text_and_expressions_count_and_the_log_names_the_rule() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let proxy = scanning_with(|settings| {
+        logging(folder.path())(settings);
+        settings.scan_rules.rules = vec![
+            rule("words", |rule| rule.literals = vec![Literal::text("needle in it").expect("text")]),
+            rule("shapes", |rule| rule.regexes = vec!["pass=[0-9]{4}".into()]),
+        ];
+    });
+    for (number, (body, name)) in [("a needle in it", "words"), ("x pass=1234 y", "shapes")].into_iter().enumerate() {
+        let origin = serving(Framing::Chunked(3), "", body.as_bytes());
+        assert_blocked(&fetch(&proxy, &origin, "/x"), name);
+        let line = logged(&proxy, folder.path(), number + 1);
+        let told = [&line["verdict"], &line["scanner"], &line["threat"], &line["reason"]];
+        assert_eq!(told, ["blocked", "builtin", name, "content_blocked"], "{line}");
+    }
+    let origin = serving(Framing::Length, "", b"fine");
+    assert_eq!(fetch(&proxy, &origin, "/x").text(), "fine");
+    let line = logged(&proxy, folder.path(), 3);
+    assert_eq!([&line["verdict"], &line["scan"]], ["clean", "whole"], "{line}");
+}
