@@ -3,7 +3,7 @@
 mod failing;
 mod odd;
 mod pool;
-mod server;
+pub mod server;
 mod stats;
 mod transfers;
 
