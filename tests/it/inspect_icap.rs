@@ -116,8 +116,7 @@ impl Scanner {
 
 /// A service at this address.
 fn service(name: &str, address: SocketAddr) -> IcapService {
-    let mut settings =
-        IcapService::new(name, vec![format!("icap://{address}/{name}").parse().expect("an address")]);
+    let mut settings = IcapService::new(name, vec![format!("icap://{address}/{name}").parse().expect("an address")]);
     // A loaded machine is no slow server; tests that wait for a limit set it themselves.
     settings.timeouts.connect = SOON;
     settings.timeouts.queue = SOON;
@@ -171,8 +170,7 @@ impl Scene {
         let folder = TempDir::new().expect("a folder");
         let path = log_in(folder.path());
         let proxy = Proxy::with(|settings| {
-            settings.inspect.default =
-                services.iter().map(|service| ScannerName::Icap(service.name.clone())).collect();
+            settings.inspect.default = services.iter().map(|service| ScannerName::Icap(service.name.clone())).collect();
             settings.icap = services;
             settings.log.access = AccessSink::File(path);
             settings.log.format = AccessFormat::Json;

@@ -115,20 +115,36 @@ async fn one<B: BodySource>(
         (_, Outcome::Unchanged { .. }) => Ok(Answered::Same),
         (judgement, Outcome::Replaced { head, body, .. }) => {
             let kept = watched(session, keep(session, body)).await;
-            match (judgement, kept) {
-                (Judgement::Blocked, Err(_)) => Err(Reason::ContentBlocked),
-                (_, Err(Kept::Failed(error))) => failed(session, client, &error),
-                (_, Err(Kept::NoRoom)) => Err(Reason::ScanOverload),
-                (Judgement::Blocked, Ok((body, _))) => {
-                    Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict: Verdict::Blocked })))
-                }
-                (_, Ok((_, Sameness::Same))) => Ok(Answered::Same),
-                (_, Ok((body, _))) => {
-                    Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict: Verdict::Modified })))
-                }
+            match kept {
+                Err(_) if judgement == Judgement::Blocked => Err(Reason::ContentBlocked),
+                Err(Kept::Failed(error)) => failed(session, client, &error),
+                Err(Kept::NoRoom) => Err(Reason::ScanOverload),
+                Ok((body, sameness)) => taken(judgement, original, head, body, sameness),
             }
         }
     }
+}
+
+/// What takes the place of a message. A response whose body came back as it went is as good as unchanged; of a request the
+/// head counts.
+fn taken(
+    judgement: Judgement,
+    original: Option<u16>,
+    head: AdaptedHead,
+    body: Spool,
+    sameness: Sameness,
+) -> Result<Answered, Reason> {
+    let is_page = head.status() != original || (original.is_some() && sameness != Sameness::Same);
+    let verdict = match judgement {
+        // What something was found in is not delivered because the service sends it along.
+        Judgement::Blocked if !is_page => return Err(Reason::ContentBlocked),
+        Judgement::Blocked => Verdict::Blocked,
+        Judgement::Unchanged | Judgement::Modified if original.is_some() && sameness == Sameness::Same => {
+            return Ok(Answered::Same);
+        }
+        Judgement::Unchanged | Judgement::Modified => Verdict::Modified,
+    };
+    Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict })))
 }
 
 /// Why a body that takes the place of another could not be kept.

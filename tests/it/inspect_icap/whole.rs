@@ -124,12 +124,10 @@ fn the_page_of_the_service_is_what_the_client_gets() {
     client.send(get(good.address(), "/c"));
     assert_eq!(answer(&mut client).text(), "nothing", "its connection goes on");
     let line = scene.line(0);
-    assert_eq!([&told(&line)[1..], &[line["threat"].as_str().expect("what")]].concat(), [
-        "whole",
-        "blocked",
-        "av",
-        "Test.Virus"
-    ]);
+    assert_eq!(
+        [&told(&line)[1..], &[line["threat"].as_str().expect("what")]].concat(),
+        ["whole", "blocked", "av", "Test.Virus"]
+    );
     assert_eq!(line["status"], 403);
     assert_eq!(scene.ended(Ended::Blocked), 3);
 }
@@ -265,7 +263,8 @@ fn try_answer_head(client: &mut Wire) -> bool {
 fn an_answer_that_may_have_no_body_gets_none_by_a_service() {
     // A body behind such a head would be taken for the next answer.
     for status in ["204 No Content", "304 Not Modified"] {
-        let scanner = Scanner::judging(move |_| replaced(&format!("HTTP/1.1 {status}\r\n\r\n"), b"HTTP/1.1 200 OK\r\n"));
+        let scanner =
+            Scanner::judging(move |_| replaced(&format!("HTTP/1.1 {status}\r\n\r\n"), b"HTTP/1.1 200 OK\r\n"));
         let scene = Scene::of(vec![scanner.named("av")]);
         let origin = page("hello");
         let mut client = scene.asks(get(origin.address(), "/a"));
@@ -281,7 +280,10 @@ fn an_answer_that_may_have_no_body_gets_none_by_a_service() {
 fn a_body_that_the_origin_cut_is_not_shown_as_whole() {
     let scanner = Scanner::clean();
     let scene = Scene::of(vec![scanner.named("av")]);
-    for begun in ["HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun"] {
+    for begun in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun",
+    ] {
         let origin = Scripted::start(move |visit| {
             visit.head();
             visit.send(begun);
