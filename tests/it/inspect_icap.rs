@@ -21,7 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tether::base::reason::Reason;
 use tether::config::settings::Settings;
-use tether::icap::settings::{IcapMethod, IcapService};
+use tether::icap::settings::{IcapMethod, IcapService, OnFailure};
 use tether::icap::stats::{Ended, IcapStats};
 use tether::inspect::course::ScannerName;
 use tether::inspect::plan::Unscanned;

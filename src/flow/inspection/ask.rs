@@ -181,7 +181,7 @@ fn failed(session: &Session<'_>, client: &IcapClient, error: &IcapError) -> Resu
         OnFailure::Pass => {
             session.note_scan(|noted: &mut Noted| {
                 noted.scanner = Some(service.clone());
-                noted.unscanned = Some(Unscanned::ScannerDown.label());
+                (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(Unscanned::ScannerDown.label()));
             });
             Ok(Answered::Same)
         }

@@ -246,6 +246,9 @@ impl Subject<'_> {
         });
         session.services.inspection.note_flow(self.inspection, session, &gathering, flow);
         let mode = self.course.streams;
+        if self.watch.is_some() && mode == StreamScan::Off {
+            session.note_scan(|noted| noted.unscanned = Some(Unscanned::Stream.label()));
+        }
         let watch = self.watch.filter(|_| mode != StreamScan::Off);
         let watchers =
             watch.map(|Watch { clients, message }| Watchers { clients, batches: Rc::new(Batches::new(mode)), message });
