@@ -83,7 +83,8 @@ impl AdaptedHead {
         }
     }
 
-    /// Writes the whole head, framed as the body really is.
+    /// Writes the whole head, framed as the body really is; one whose status allows no body tells of no length (RFC 9110
+    /// section 8.6).
     pub fn write(&self, framing: BodyFraming, out: &mut Vec<u8>) {
         let line = match &self.kind {
             AdaptedKind::Response { status, reason } => format!("HTTP/1.1 {status} {reason}\r\n"),
@@ -92,6 +93,7 @@ impl AdaptedHead {
         out.extend_from_slice(line.as_bytes());
         out.extend_from_slice(&self.fields);
         match framing {
+            BodyFraming::Length(_) if matches!(self.status(), Some(204 | 304)) => {}
             BodyFraming::Length(length) => out.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes()),
             BodyFraming::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
             BodyFraming::None | BodyFraming::UntilClose => {}

@@ -317,16 +317,18 @@ impl Conversation {
     }
 
     fn take_inner(&mut self, head: IcapHead, inner: AdaptedHead, parts: Encapsulated) -> Result<Box<Answer>, Fault> {
+        let bodiless = matches!(inner.status(), Some(204 | 304));
         let declared = inner.declared;
         if parts.body == InnerBody::None {
-            let length_of_another = matches!(self.asked, Asked::Message { answers_head: true, .. })
-                || matches!(inner.status(), Some(204 | 304));
+            let length_of_another = matches!(self.asked, Asked::Message { answers_head: true, .. }) || bodiless;
             if declared.is_some_and(|length| length > 0) && !length_of_another {
                 return Err(Fault::AdaptedLength);
             }
             // `Reading::Over` is what it is already.
             self.sender.answered();
         } else {
+            // A client would take such a body for the next answer.
+            let declared = if bodiless { Some(0) } else { declared };
             self.reading = Reading::Body { decoder: Decoder::new(), declared };
             self.sender.answered_with_body();
         }

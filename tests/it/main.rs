@@ -13,6 +13,7 @@ mod house;
 mod icap;
 mod icap_server;
 mod inspect;
+mod inspect_icap;
 mod keep_alive;
 mod limits;
 mod load;

@@ -139,6 +139,7 @@ async fn one_known<B: BodySource>(
     if judgement == Judgement::Blocked {
         session.note_found(&found(client, outcome.report()));
     }
+<<<<<<< HEAD
     let verdicts = &session.services.inspection.verdicts;
     let report = outcome.report();
     verdicts.tagged(&client.settings().name, &report.server, report.istag.as_deref(), std::time::Instant::now());
@@ -166,7 +167,43 @@ async fn taken<B: BodySource>(
         Err(Kept::NoRoom) => Err(Reason::ScanOverload),
         Ok((_, Sameness::Same)) if verdict == Verdict::Modified => Ok(Answered::Same),
         Ok((body, _)) => Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict }))),
+=======
+    match (judgement, outcome) {
+        (Judgement::Blocked, Outcome::Unchanged { .. }) => Err(Reason::ContentBlocked),
+        (_, Outcome::Unchanged { .. }) => Ok(Answered::Same),
+        (judgement, Outcome::Replaced { head, body, .. }) => {
+            let kept = watched(session, keep(session, body)).await;
+            match kept {
+                Err(_) if judgement == Judgement::Blocked => Err(Reason::ContentBlocked),
+                Err(Kept::Failed(error)) => failed(session, client, &error),
+                Err(Kept::NoRoom) => Err(Reason::ScanOverload),
+                Ok((body, sameness)) => taken(judgement, original, head, body, sameness),
+            }
+        }
+>>>>>>> h-ti
     }
+}
+
+/// What takes the place of a message. A response whose body came back as it went is as good as unchanged; of a request the
+/// head counts.
+fn taken(
+    judgement: Judgement,
+    original: Option<u16>,
+    head: AdaptedHead,
+    body: Spool,
+    sameness: Sameness,
+) -> Result<Answered, Reason> {
+    let is_page = head.status() != original || (original.is_some() && sameness != Sameness::Same);
+    let verdict = match judgement {
+        // What something was found in is not delivered because the service sends it along.
+        Judgement::Blocked if !is_page => return Err(Reason::ContentBlocked),
+        Judgement::Blocked => Verdict::Blocked,
+        Judgement::Unchanged | Judgement::Modified if original.is_some() && sameness == Sameness::Same => {
+            return Ok(Answered::Same);
+        }
+        Judgement::Unchanged | Judgement::Modified => Verdict::Modified,
+    };
+    Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict })))
 }
 
 /// Why a body that takes the place of another could not be kept.
@@ -203,7 +240,7 @@ fn failed(session: &Session<'_>, client: &IcapClient, error: &IcapError) -> Resu
         OnFailure::Pass => {
             session.note_scan(|noted: &mut Noted| {
                 noted.scanner = Some(service.clone());
-                noted.unscanned = Some(Unscanned::ScannerDown.label());
+                (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(Unscanned::ScannerDown.label()));
             });
             Ok(Answered::Same)
         }

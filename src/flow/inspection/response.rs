@@ -1,6 +1,7 @@
 //! What is done with a response: passed, held to be scanned whole, scanned as it flows, replaced or refused.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -22,6 +23,7 @@ use crate::http::content::ResponseContent;
 use crate::http::framing::BodyFraming;
 use crate::http::push::Push;
 use crate::http::response::Response;
+use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
 use crate::icap::settings::{IcapMethod, VerdictUse};
 use crate::inspect::course::{Course, Direction, OnOverload, ScannerName, StreamScan};
@@ -88,6 +90,8 @@ pub async fn inspect(
     {
         return Err(Reason::ScanOverload);
     }
+    // Before anything trickles: the head is here whole.
+    let watch = Watch::of(session, inspection, &course, transfer)?;
     let detector = detector(session, inspection, &content, length);
     let hold = inspection.policy.hold;
     let hash = keeps_verdicts(inspection, &course).then(BodyHash::default);
@@ -98,7 +102,7 @@ pub async fn inspect(
     if let Some(why) = doubt {
         session.note_scan(|noted| noted.unscanned = Some(why.label()));
     }
-    let subject = Subject { inspection, course: &course };
+    let subject = Subject { inspection, course: &course, watch };
     match gathered {
         Gathered::Found(found) => {
             session.note_scan(|noted| noted.mode = ScanMode::Whole);
@@ -217,19 +221,43 @@ fn rest(gathering: Gathering, ending: Ending) -> Held {
 struct Subject<'s> {
     inspection: &'s Inspection,
     course: &'s Course,
+    watch: Option<Watch>,
+}
+
+/// The services that see a response body, and the message that they see it in.
+struct Watch {
+    clients: Vec<Arc<IcapClient>>,
+    message: Message,
+}
+
+impl Watch {
+    fn of(
+        session: &Session<'_>,
+        inspection: &Inspection,
+        course: &Course,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<Option<Self>, Reason> {
+        let clients = clients(inspection, course, IcapMethod::Respmod);
+        if clients.is_empty() {
+            return Ok(None);
+        }
+        let message = Message::response_to(&inspection.url, &inspection.request_head, transfer.response_head());
+        let message = message.map_err(|_| Reason::ScannerFailed)?;
+        Ok(Some(Self { clients, message: message.from_client(session.tether.row().client().ip()) }))
+    }
 }
 
 impl Subject<'_> {
     /// The whole body is here, and the built-in scanner found nothing: the services are asked, and it goes on.
     async fn release_whole(
-        &self,
+        self,
         session: &mut Session<'_>,
         mut gathering: Gathering,
         response: &mut Response,
         transfer: &mut Transfer<'_>,
     ) -> Result<(), Reason> {
-        let clients = clients(self.inspection, self.course, IcapMethod::Respmod);
         session.note_scan(|noted| (noted.mode, noted.verdict) = (ScanMode::Whole, Verdict::Clean));
+<<<<<<< HEAD
         if !clients.is_empty() {
             let message = self.message(session, transfer)?;
             let known = gathering.hash.take().map(|hash| WholeBody {
@@ -240,6 +268,10 @@ impl Subject<'_> {
             });
             let question = Question { clients: &clients, message, original: Some(response.status), known };
             let asked = Box::pin(ask(session, question, &mut gathering.spool)).await;
+=======
+        if let Some(Watch { clients, message }) = self.watch {
+            let asked = Box::pin(ask(session, &clients, message, Some(response.status), &mut gathering.spool)).await;
+>>>>>>> h-ti
             match asked.map_err(|reason| refusal(transfer, reason))? {
                 Answered::Same => {}
                 Answered::Replaced(now) => return replace(session, *now, response, transfer),
@@ -251,7 +283,7 @@ impl Subject<'_> {
 
     /// What is here goes on, seen by all who see streams; what comes goes through them.
     async fn flow_on(
-        &self,
+        self,
         session: &mut Session<'_>,
         mut gathering: Gathering,
         flow: Flow,
@@ -263,9 +295,13 @@ impl Subject<'_> {
             (noted.evidence, noted.flowed) = (Some(flow.label()), Some(std::time::Instant::now()));
         });
         session.services.inspection.note_flow(self.inspection, session, &gathering, flow);
-        let clients = clients(self.inspection, self.course, IcapMethod::Respmod);
-        let sees = self.course.streams != StreamScan::Off && !clients.is_empty();
-        let watchers = if sees { Some(self.watchers(session, transfer, clients)?) } else { None };
+        let mode = self.course.streams;
+        if self.watch.is_some() && mode == StreamScan::Off {
+            session.note_scan(|noted| noted.unscanned = Some(Unscanned::Stream.label()));
+        }
+        let watch = self.watch.filter(|_| mode != StreamScan::Off);
+        let watchers =
+            watch.map(|Watch { clients, message }| Watchers { clients, batches: Rc::new(Batches::new(mode)), message });
         gathering.spool.complete();
         if let Some(watchers) = watchers.as_ref().filter(|_| !gathering.spool.is_empty()) {
             let message = watchers.message.window(0, gathering.spool.len());
@@ -290,23 +326,6 @@ impl Subject<'_> {
         Ok(watchers)
     }
 
-    fn watchers(
-        &self,
-        session: &Session<'_>,
-        transfer: &mut Transfer<'_>,
-        clients: Vec<std::sync::Arc<crate::icap::client::IcapClient>>,
-    ) -> Result<Watchers, Reason> {
-        let batches = Rc::new(Batches::new(self.course.streams));
-        Ok(Watchers { clients, batches, message: self.message(session, transfer)? })
-    }
-
-    fn message(&self, session: &Session<'_>, transfer: &mut Transfer<'_>) -> Result<Message, Reason> {
-        let message =
-            Message::response_to(&self.inspection.url, &self.inspection.request_head, transfer.response_head());
-        let client = session.tether.row().client().ip();
-        message.map(|message| message.from_client(client)).map_err(|_| Reason::ScannerFailed)
-    }
-
     /// The origin ended the body before its end. What was seen by all who had to may go on, and is cut as it was; else
     /// nothing does.
     fn pass_cut(&self, gathering: Gathering, reason: Reason, transfer: &mut Transfer<'_>) -> Result<(), Reason> {
@@ -317,8 +336,7 @@ impl Subject<'_> {
             Reason::ResponseBodyTimeout => Reason::ResponseHeadTimeout,
             reason => return Err(reason),
         };
-        let seen = clients(self.inspection, self.course, IcapMethod::Respmod).is_empty();
-        if !seen || gathering.spool.is_empty() {
+        if self.watch.is_some() || gathering.spool.is_empty() {
             return Err(if transfer.has_begun() { reason } else { by_origin });
         }
         transfer.deliver_from(rest(gathering, Ending::Cut(reason)));

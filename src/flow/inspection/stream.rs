@@ -11,7 +11,10 @@ use tokio::time::{Instant, sleep_until};
 use super::ask::found;
 use super::batches::{Batch, Batches};
 use super::reading::Found;
+use crate::base::inspection::Verdict;
 use crate::base::reason::Reason;
+use crate::flow::ledger::Ledger;
+use crate::flow::services::Services;
 use crate::flow::session::Session;
 use crate::flow::transfer::Transfer;
 use crate::icap::body::InMemory;
@@ -19,6 +22,7 @@ use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
 use crate::icap::outcome::{Judgement, Outcome};
 use crate::icap::settings::OnFailure;
+use crate::inspect::plan::Unscanned;
 
 /// Those who see a stream in batches.
 pub struct Watchers {
@@ -36,6 +40,13 @@ enum Stop {
     Failed(Arc<str>),
 }
 
+/// Whether a service has seen a batch that goes on.
+enum Seen {
+    Yes,
+    /// It failed, and is set to be passed by.
+    No,
+}
+
 /// Delivers the body while its batches are scanned, the last one before its end.
 ///
 /// # Errors
@@ -46,7 +57,7 @@ pub async fn deliver(
     watchers: &Watchers,
 ) -> Result<(), Reason> {
     let stop = {
-        let mut scans = pin!(scan(watchers, session.services.counters.clone()));
+        let mut scans = pin!(scan(watchers, session.services, session.ledger));
         let mut body = pin!(transfer.body(&mut session.ahead));
         poll_fn(|cx| {
             loop {
@@ -77,14 +88,20 @@ pub async fn deliver(
 }
 
 /// Has one batch after the other scanned; ends with what must stop the stream, and never otherwise.
-async fn scan(watchers: &Watchers, counters: Arc<crate::observe::counters::WorkerCounters>) -> Stop {
+async fn scan(watchers: &Watchers, services: &Services, ledger: &Ledger<'_>) -> Stop {
     let mut window = 0;
     while let Some(batch) = next(&watchers.batches).await {
         window += 1;
-        counters.inspection.windows.add(1);
+        services.counters.inspection.windows.add(1);
         for client in &watchers.clients {
-            if let Err(stop) = scan_one(client, &watchers.message, &batch, window).await {
-                return stop;
+            match scan_one(client, &watchers.message, &batch, window).await {
+                Ok(Seen::Yes) => {}
+                Ok(Seen::No) => ledger.note(|record| {
+                    let noted = record.inspected.get_or_insert_default();
+                    noted.scanner = Some(client.settings().name.clone());
+                    (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(Unscanned::ScannerDown.label()));
+                }),
+                Err(stop) => return stop,
             }
         }
         watchers.batches.clear(batch.end);
@@ -111,7 +128,7 @@ async fn next(batches: &Batches) -> Option<Batch> {
     .await
 }
 
-async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window: u64) -> Result<(), Stop> {
+async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window: u64) -> Result<Seen, Stop> {
     let message = message.window(window, batch.bytes.len() as u64);
     let original = message.status();
     match client.adapt(&message, InMemory(&batch.bytes)).await {
@@ -119,8 +136,8 @@ async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window:
             Err(Stop::Found(found(client, outcome.report())))
         }
         // What a service changes in a part cannot be put in its place: that would be for the whole.
-        Ok(Outcome::Unchanged { .. } | Outcome::Replaced { .. }) => Ok(()),
-        Err(_) if client.settings().on_failure == OnFailure::Pass => Ok(()),
+        Ok(Outcome::Unchanged { .. } | Outcome::Replaced { .. }) => Ok(Seen::Yes),
+        Err(_) if client.settings().on_failure == OnFailure::Pass => Ok(Seen::No),
         Err(_) => Err(Stop::Failed(client.settings().name.clone())),
     }
 }

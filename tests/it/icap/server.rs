@@ -11,6 +11,8 @@ pub const GO_ON: &str = "ICAP/1.0 100 Continue\r\n\r\n";
 pub struct Ask {
     /// The ICAP head.
     pub head: String,
+    /// The encapsulated heads.
+    pub inner: String,
     /// The preview, or the whole body where there is no preview.
     pub body: Vec<u8>,
     /// Whether that is all.
@@ -43,13 +45,13 @@ pub const PREVIEW: &str = "Preview: 1024\r\nTransfer-Preview: *\r\n";
 /// Reads what follows the head of a request; `None` when the connection ends first.
 pub fn ask(visit: &mut Visit, head: String) -> Option<Ask> {
     let heads = head.split("-body=").nth(1)?.lines().next()?.parse().ok()?;
-    visit.exactly(heads)?;
+    let inner = String::from_utf8(visit.exactly(heads)?).ok()?;
     if head.contains("null-body=") {
-        return Some(Ask { head, body: Vec::new(), whole: true });
+        return Some(Ask { head, inner, body: Vec::new(), whole: true });
     }
     let (body, last) = chunks(visit)?;
     let whole = !head.contains("Preview:") || last.contains("ieof");
-    Some(Ask { head, body, whole })
+    Some(Ask { head, inner, body, whole })
 }
 
 /// Reads chunks to the last one; gives the data and the line of the last.
