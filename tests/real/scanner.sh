@@ -26,6 +26,7 @@ write_database() {
     printf 'Eicar-Test-Anywhere:0:*:%s\n' "$(eicar | od -An -v -tx1 | tr -d ' \n')" >scanner/db/eicar.ndb
 }
 
+# Sets CLAMD.
 start_clamd() {
     cat >clamd.conf <<CONF
 LocalSocket $WORK/scanner/clamd.ctl
@@ -38,7 +39,8 @@ MaxThreads 4
 CONF
     ((EUID == 0)) && echo "User root" >>clamd.conf
     clamd -c clamd.conf >scanner/clamd.out 2>&1 &
-    STARTED+=($!)
+    CLAMD=$!
+    STARTED+=("$CLAMD")
     wait_for "clamd is up" test -S scanner/clamd.ctl
 }
 
