@@ -67,7 +67,7 @@ LoadMagicFile /etc/c-icap/c-icap.magic
 Service echo srv_echo.so
 Service antivirus_module virus_scan.so
 ServiceAlias avscan virus_scan?allow204=on&sizelimit=off&mode=simple
-virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE
+virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE DOCUMENT GRAPHICS MSOFFICE
 virus_scan.SendPercentData 5
 virus_scan.StartSendPercentDataAfter 2M
 virus_scan.MaxObjectSize 64M

@@ -1,6 +1,6 @@
 # An ICAP server that says nothing before the end of what it is sent, as real ones do; prints its port. What looks like the
-# EICAR test file it refuses. In --directory it leaves, as "slowest", the longest time from the head of a message to its end,
-# in seconds, and as "messages" how many there were.
+# EICAR test file it refuses. In --directory it leaves, twice a second, as "slowest" the longest time from the head of a
+# message to its end, in seconds, and as "messages" how many there were.
 import argparse
 import asyncio
 import pathlib
@@ -71,10 +71,14 @@ class Scanner:
     def note(self, seconds):
         self.messages += 1
         self.slowest = max(self.slowest, seconds)
-        for name, text in (("slowest", f"{self.slowest:.3f}"), ("messages", str(self.messages))):
-            part = self.directory / f"{name}.part"
-            part.write_text(text)
-            part.rename(self.directory / name)
+
+    async def tell(self):
+        while True:
+            for name, text in (("slowest", f"{self.slowest:.3f}"), ("messages", str(self.messages))):
+                part = self.directory / f"{name}.part"
+                part.write_text(text)
+                part.rename(self.directory / name)
+            await asyncio.sleep(0.5)
 
 
 async def main():
@@ -83,7 +87,7 @@ async def main():
     scanner = Scanner(arguments.parse_args().directory)
     server = await asyncio.start_server(scanner.serve, "127.0.0.1", 0, backlog=1024, limit=1 << 20)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    await asyncio.gather(server.serve_forever(), scanner.tell())
 
 
 asyncio.run(main())
