@@ -44,3 +44,38 @@ check_files_through_clamav() {
 check_long_files_through_clamav() {
     files_through_clamav 10000
 }
+
+# A slow one: a few bytes go out meanwhile, and no more than those if something is found in it.
+slow_file() { # FILE
+    rm -f slow.release got
+    "${VIA[@]}" -N -o got "http://$ORIGIN/slow/$1" 2>curl.err &
+    local client=$!
+    wait_for "a few bytes of $1 came" test -s got
+    touch slow.release
+    CODE=0
+    wait "$client" || CODE=$?
+}
+
+check_slow_files_through_clamav() {
+    start_scanner
+    start_origin
+    start_tether "[inspect]
+default = [\"av\"]
+trickle_after = \"1s\"
+[icap.av]
+urls = [\"$SCANNER\"]"
+    head -c 2000000 /dev/urandom >clean
+    { cat clean && eicar; } >infected
+    slow_file clean
+    equal "curl, of a clean one" 0 "$CODE"
+    cmp got clean || fail "it is not what it was"
+    slow_file infected
+    # Cut: the end of it never comes (18), or the connection is reset (56).
+    [[ $CODE == 18 || $CODE == 56 ]] || fail "curl's status is $CODE: $(cat curl.err)"
+    local came
+    came=$(stat -c %s got)
+    ((came >= 4096 && came <= 4096 + 2000068 / 1000)) || fail "$came bytes came"
+    measured "$came of 2000068 bytes went out"
+    wait_for "it is in the log" logged 1 '"reason":"content_cut"'
+    nothing_left
+}
