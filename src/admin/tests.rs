@@ -39,6 +39,8 @@ const FAMILIES: &str = "
     tether_streams gauge                             tether_cancel_latency_seconds histogram
     tether_request_duration_seconds histogram        tether_upstream_connect_duration_seconds histogram
     tether_closed_total counter                      tether_splice_pipes gauge
+    tether_icap_server_held_bytes gauge              tether_icap_server_open gauge
+    tether_icap_server_stream_transactions gauge     tether_icap_server_transactions_total counter
     tether_dns_lookups_total counter                 tether_dns_cache_hits_total counter
     tether_dns_failures_total counter                tether_dns_in_flight gauge
     tether_access_log_dropped_total counter          tether_task_panics_total counter
@@ -59,6 +61,7 @@ const FAMILIES: &str = "
     tether_scans_total counter                       tether_scan_verdicts_total counter
     tether_scan_handovers_total counter              tether_scan_handover_regrets_total counter
     tether_scan_windows_total counter                tether_unscanned_bytes_total counter
+    tether_verdict_cache_total counter
     tether_scan_bytes_held gauge                     tether_scan_bodies_held gauge
     tether_scan_spool_refusals_total counter         tether_scan_blocked_urls gauge
     process_open_fds gauge                           process_resident_memory_bytes gauge

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::slots::Slots;
 use crate::admin::process::resident_bytes;
+use crate::flow::inspection::shared::InspectionShared;
 use crate::flow::services::Tuning;
 use crate::limits::Limits;
 use crate::limits::overload::{Level, Overload, Readings, next_level};
@@ -32,6 +33,8 @@ pub struct Pressure {
     pub tuning: watch::Receiver<Arc<Tuning>>,
     /// Those bytes where nothing is set.
     pub memory: u64,
+    /// Where bodies are held.
+    pub inspection: Arc<InspectionShared>,
     /// Whose streams are evicted.
     pub limits: Arc<Limits>,
 }
@@ -86,7 +89,7 @@ impl Pressure {
         Readings {
             slots: sockets as f64 / (2.0 * f64::from(self.slots.count())),
             memory: resident_bytes().unwrap_or_default() as f64 / memory.max(1) as f64,
-            spool: 0.0,
+            spool: self.inspection.spools.fullness(),
             lag: Duration::from_micros(lag),
         }
     }

@@ -65,7 +65,7 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
     if reuse_of(session.rule.as_deref()) == Reuse::Off {
         reuse::announce_close(request, head);
     }
-    match inspection::begin(session, request, authority, head) {
+    match inspection::begin(session, authority, head) {
         Ok(Begun::Free) => go(session, request, authority, head, None).await,
         Ok(Begun::Inspected(inspection)) => Box::pin(inspected(session, request, inspection, head)).await,
         Err(reason) => refuse(session, Some(request), reason).await,

@@ -5,6 +5,7 @@ pub mod batches;
 pub mod changed;
 pub mod gather;
 pub mod held;
+pub mod known;
 pub mod note;
 pub mod page;
 pub mod policy;
@@ -24,8 +25,6 @@ use super::transfer::Transfer;
 use crate::base::authority::Authority;
 use crate::base::reason::Reason;
 use crate::http::content::{RequestContent, extension};
-use crate::http::push::Push;
-use crate::http::request::Request;
 use crate::http::rewrite::prepare_for_scanning;
 use crate::inspect::book::{Kind, Whose};
 use crate::inspect::course::{Course, Direction, ScannerName};
@@ -48,8 +47,8 @@ pub struct Inspection {
     pub url: Arc<str>,
     /// The head of the request as the origin gets it.
     pub request_head: Vec<u8>,
-    /// Whether a stream was asked for.
-    pub asked: Push,
+    /// What its head says.
+    pub said: RequestContent,
     /// The extension of the file that was asked for, in lower case.
     pub extension: Box<str>,
     /// The request body, where it was looked at.
@@ -68,12 +67,7 @@ pub enum Begun {
 ///
 /// # Errors
 /// The [`Reason`] to refuse it.
-pub fn begin(
-    session: &Session<'_>,
-    request: &Request,
-    authority: &Arc<Authority>,
-    head: &mut Vec<u8>,
-) -> Result<Begun, Reason> {
+pub fn begin(session: &Session<'_>, authority: &Arc<Authority>, head: &mut Vec<u8>) -> Result<Begun, Reason> {
     let services = session.services;
     let policy = services.policy.load().inspect.clone();
     if policy.book.is_off() {
@@ -97,16 +91,13 @@ pub fn begin(
     }
     by_url(session, &policy, &course, &url)?;
     let extension = extension(path(&url).as_bytes());
-    let asked = match request.push {
-        Push::Declared => Push::Declared,
-        Push::Unsaid => RequestContent::of(head).push,
-    };
+    let said = RequestContent::of(head);
     if !course.scanners.is_empty() {
         prepare_for_scanning(head, ranges_for_extension(&extension));
     }
     let (authority, request_head) = (authority.clone(), head.clone());
     let inspection =
-        Inspection { policy, course, of_request, authority, url, request_head, asked, extension, upload: None };
+        Inspection { policy, course, of_request, authority, url, request_head, said, extension, upload: None };
     Ok(Begun::Inspected(Box::new(inspection)))
 }
 

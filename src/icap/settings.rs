@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::url::ServiceUrl;
+use crate::tls::trust::Trust;
 
 /// What a service adapts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,16 @@ pub enum PartialContent {
     Offered,
 }
 
+/// Whether what a service said of a body holds for the same body the next time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerdictUse {
+    /// It does, until the service's tag changes.
+    #[default]
+    Kept,
+    /// It is asked each time: it judges by more than what is in a body, such as the address or the client.
+    Asked,
+}
+
 /// Whether the service sees `Authorization` and `Cookie` of the requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Credentials {
@@ -122,6 +133,10 @@ pub struct IcapService {
     pub name: Arc<str>,
     /// Its servers, at least one.
     pub urls: Vec<ServiceUrl>,
+    /// Servers that are asked only where none of `urls` can be.
+    pub standby_urls: Vec<ServiceUrl>,
+    /// Who vouches for servers under TLS.
+    pub trust: Trust,
     /// What it adapts.
     pub methods: Vec<IcapMethod>,
     /// What becomes of messages that could not be judged.
@@ -138,6 +153,8 @@ pub struct IcapService {
     pub partial: PartialContent,
     /// Whether the service sees credentials.
     pub credentials: Credentials,
+    /// Whether its verdicts are kept.
+    pub verdicts: VerdictUse,
 }
 
 impl IcapService {
@@ -146,6 +163,8 @@ impl IcapService {
         Self {
             name: name.into(),
             urls,
+            standby_urls: Vec::new(),
+            trust: Trust::System,
             methods: vec![IcapMethod::Respmod],
             on_failure: OnFailure::default(),
             max_connections: 32,
@@ -154,6 +173,7 @@ impl IcapService {
             allow_unchanged: AllowUnchanged::default(),
             partial: PartialContent::default(),
             credentials: Credentials::default(),
+            verdicts: VerdictUse::default(),
         }
     }
 }

@@ -108,6 +108,11 @@ impl Spools {
         self.on_disk.load(Relaxed)
     }
 
+    /// How much of the room for all bodies is taken, from 0 to 1.
+    pub fn fullness(&self) -> f64 {
+        self.budgets.total() as f64 / self.settings.load().total.max(1) as f64
+    }
+
     /// Bodies that could not be held, since the start.
     pub fn refused(&self) -> Refused {
         Refused {

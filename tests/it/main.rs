@@ -11,6 +11,7 @@ mod guard;
 mod half_close;
 mod house;
 mod icap;
+mod icap_server;
 mod keep_alive;
 mod limits;
 mod load;

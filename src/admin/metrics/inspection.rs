@@ -36,6 +36,10 @@ pub(super) fn write(view: &AdminView, page: &mut Page<'_>) -> fmt::Result {
         unscanned.map(|(at, why)| (why.label(), view.sum(|worker| worker.inspection.unscanned_bytes[at].get())));
     let help = "Bytes to clients of which part was not scanned, by why";
     page.counters("tether_unscanned_bytes_total", help, "reason", unscanned)?;
+    let known = view.inspection.verdicts.counts();
+    let known = [("hit", known.hit), ("miss", known.miss), ("off", known.off)];
+    let help = "Bodies looked up among the verdicts that services gave before";
+    page.counters("tether_verdict_cache_total", help, "result", known)?;
     held(view, page)
 }
 

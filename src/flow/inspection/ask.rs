@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::known::{Known, WholeBody, look_up, settle};
 use super::reading::Found;
 use super::{Inspection, Noted};
 use crate::base::inspection::Verdict;
@@ -20,10 +21,11 @@ use crate::icap::client::IcapClient;
 use crate::icap::error::IcapError;
 use crate::icap::message::Message;
 use crate::icap::outcome::{AdaptedBody, Judgement, Outcome, Report, Sameness};
-use crate::icap::settings::{IcapMethod, OnFailure};
+use crate::icap::settings::{IcapMethod, OnFailure, VerdictUse};
 use crate::inspect::course::{Course, ScannerName};
 use crate::inspect::plan::Unscanned;
 use crate::inspect::spool::Spool;
+use crate::inspect::verdicts::{Flight, Verdict as Said};
 
 /// Longer than any transaction: each has its own deadlines.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -59,27 +61,38 @@ pub fn clients(inspection: &Inspection, course: &Course, method: IcapMethod) -> 
     names.filter(|client| client.settings().methods.contains(&method)).cloned().collect()
 }
 
-/// Has every client of `clients` judge the message. What one puts in its place goes to the next.
+/// What services are asked.
+pub struct Question<'q> {
+    /// Those who are asked, in this order.
+    pub clients: &'q [Arc<IcapClient>],
+    /// The message.
+    pub message: Message,
+    /// The status of the response; `None` for a request.
+    pub original: Option<u16>,
+    /// Its body, where what was said of it before may be said again.
+    pub known: Option<WholeBody<'q>>,
+}
+
+/// Has every client judge the message. What one puts in its place goes to the next.
 ///
 /// # Errors
 /// The [`Reason`] for which the message does not go on, noted with the service.
 pub async fn ask<B: BodySource>(
     session: &Session<'_>,
-    clients: &[Arc<IcapClient>],
-    message: Message,
-    original: Option<u16>,
+    question: Question<'_>,
     body: &mut B,
 ) -> Result<Answered, Reason> {
+    let Question { clients, message, original, known } = question;
     let mut replaced: Option<Box<Replaced>> = None;
     for client in clients {
-        let outcome = match &mut replaced {
-            None => one(session, client, &message, original, body).await,
+        let answered = match &mut replaced {
+            None => one_known(session, client, &message, (original, known.as_ref()), body).await,
             Some(now) => {
                 let Ok(message) = of_replaced(&message, now) else { return Err(Reason::ScannerFailed) };
-                one(session, client, &message, original, &mut now.body).await
+                one_known(session, client, &message, (original, None), &mut now.body).await
             }
         };
-        match outcome? {
+        match answered? {
             Answered::Same => {}
             Answered::Replaced(now) if now.verdict == Verdict::Blocked => return Ok(Answered::Replaced(now)),
             Answered::Replaced(now) => replaced = Some(now),
@@ -95,39 +108,64 @@ fn of_replaced(message: &Message, now: &Replaced) -> Result<Message, crate::icap
     message.adapted(&head)
 }
 
-async fn one<B: BodySource>(
+/// Asks a service, unless it is known what it would say.
+async fn one_known<B: BodySource>(
     session: &Session<'_>,
     client: &IcapClient,
     message: &Message,
-    original: Option<u16>,
+    (original, known): (Option<u16>, Option<&WholeBody<'_>>),
     body: &mut B,
 ) -> Result<Answered, Reason> {
+    let known = known.filter(|_| client.settings().verdicts == VerdictUse::Kept);
+    let flight = match known {
+        None => None,
+        Some(whole) => match look_up(session, client, whole).await {
+            Known::Nothing(flight) => flight,
+            Known::Verdict(Said::Clean) => return Ok(Answered::Same),
+            Known::Verdict(Said::Infected(what)) => {
+                session.note_found(&Found { what, by: client.settings().name.clone() });
+                return Err(Reason::ContentBlocked);
+            }
+        },
+    };
     let outcome = match watched(session, client.adapt(message, body)).await {
         Ok(outcome) => outcome,
-        Err(error) => return failed(session, client, &error),
+        Err(error) => {
+            flight.into_iter().for_each(Flight::decline);
+            return failed(session, client, &error);
+        }
     };
     let judgement = outcome.judgement(original);
     if judgement == Judgement::Blocked {
         session.note_found(&found(client, outcome.report()));
     }
-    match (judgement, outcome) {
-        (Judgement::Blocked, Outcome::Unchanged { .. }) => Err(Reason::ContentBlocked),
-        (_, Outcome::Unchanged { .. }) => Ok(Answered::Same),
-        (judgement, Outcome::Replaced { head, body, .. }) => {
-            let kept = watched(session, keep(session, body)).await;
-            match (judgement, kept) {
-                (Judgement::Blocked, Err(_)) => Err(Reason::ContentBlocked),
-                (_, Err(Kept::Failed(error))) => failed(session, client, &error),
-                (_, Err(Kept::NoRoom)) => Err(Reason::ScanOverload),
-                (Judgement::Blocked, Ok((body, _))) => {
-                    Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict: Verdict::Blocked })))
-                }
-                (_, Ok((_, Sameness::Same))) => Ok(Answered::Same),
-                (_, Ok((body, _))) => {
-                    Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict: Verdict::Modified })))
-                }
-            }
-        }
+    let verdicts = &session.services.inspection.verdicts;
+    let report = outcome.report();
+    verdicts.tagged(&client.settings().name, &report.server, report.istag.as_deref(), std::time::Instant::now());
+    settle(flight, judgement, report, known);
+    taken(session, client, judgement, outcome).await
+}
+
+/// What an outcome comes to for the message.
+async fn taken<B: BodySource>(
+    session: &Session<'_>,
+    client: &IcapClient,
+    judgement: Judgement,
+    outcome: Outcome<B>,
+) -> Result<Answered, Reason> {
+    let (head, body) = match outcome {
+        Outcome::Unchanged { .. } if judgement == Judgement::Blocked => return Err(Reason::ContentBlocked),
+        Outcome::Unchanged { .. } => return Ok(Answered::Same),
+        Outcome::Replaced { head, body, .. } => (head, body),
+    };
+    let verdict = if judgement == Judgement::Blocked { Verdict::Blocked } else { Verdict::Modified };
+    match watched(session, keep(session, body)).await {
+        // What was found bad is not delivered, with or without a page.
+        Err(_) if verdict == Verdict::Blocked => Err(Reason::ContentBlocked),
+        Err(Kept::Failed(error)) => failed(session, client, &error),
+        Err(Kept::NoRoom) => Err(Reason::ScanOverload),
+        Ok((_, Sameness::Same)) if verdict == Verdict::Modified => Ok(Answered::Same),
+        Ok((body, _)) => Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict }))),
     }
 }
 
@@ -179,7 +217,7 @@ pub fn found(client: &IcapClient, report: &Report) -> Found {
 }
 
 /// Waits for a scanner.
-async fn watched<T>(session: &Session<'_>, work: impl Future<Output = T>) -> T {
+pub async fn watched<T>(session: &Session<'_>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
         session.tether.waits(Phase::Scan, Instant::now() + LONGEST);

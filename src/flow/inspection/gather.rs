@@ -15,6 +15,7 @@ use crate::inspect::plan::kind::{Trickling, may_trickle};
 use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
 use crate::inspect::spool::Spool;
 use crate::inspect::trickle::Trickle;
+use crate::inspect::verdicts::BodyHash;
 
 /// Between two looks at whether a few more bytes may go out.
 const TRICKLE_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -93,8 +94,11 @@ pub struct Gathering {
     pub out: u64,
     /// What is known of its kind by its first bytes.
     pub kind: Option<FileKind>,
+    /// The sum of what came, where services may know it.
+    pub hash: Option<BodyHash>,
+    /// What its head says.
+    pub content: ResponseContent,
     course: std::sync::Arc<Course>,
-    content: ResponseContent,
     plan: Plan,
     length: Length,
     hold: HoldSettings,
@@ -124,6 +128,8 @@ pub struct Beginning {
     pub hold: HoldSettings,
     /// What time tells.
     pub detector: Detector,
+    /// To be summed up, where services may know the sum.
+    pub hash: Option<BodyHash>,
 }
 
 /// When to look again, or what it came to.
@@ -135,7 +141,7 @@ enum Look {
 impl Gathering {
     /// Nothing has come yet.
     pub fn new(beginning: Beginning) -> Self {
-        let Beginning { spool, reading, course, content, plan, length, hold, detector } = beginning;
+        let Beginning { spool, reading, course, content, plan, length, hold, detector, hash } = beginning;
         let events = Events::of(&content.content.media_type, content.content.boundary.as_deref());
         let (rest, first) = (Vec::new(), Vec::new());
         let (began, came, out, kind, sight) = (Instant::now(), None, 0, None, Sight::NotYet);
@@ -146,8 +152,9 @@ impl Gathering {
             events,
             out,
             kind,
-            course,
+            hash,
             content,
+            course,
             plan,
             length,
             hold,
@@ -265,6 +272,9 @@ impl Gathering {
         self.came.get_or_insert(now);
         self.detector.add(bytes.len() as u64, now.into_std());
         self.events.boundary(bytes);
+        if let Some(hash) = &mut self.hash {
+            hash.push(bytes);
+        }
         if let Some(found) = self.read(session, bytes).await {
             return Ok(Some(Gathered::Found(found)));
         }

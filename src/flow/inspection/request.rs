@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
-use super::ask::{Answered, Replaced, ask, clients};
+use super::ask::{Answered, Question, Replaced, ask, clients};
 use super::held::{Ending, Held};
 use super::reading::{Reading, Turn};
 use super::{Inspection, Noted};
@@ -17,7 +17,7 @@ use crate::flow::pump::{Pump, ReadAhead};
 use crate::flow::session::Session;
 use crate::flow::tap::Tap;
 use crate::http::body::BodyFormat;
-use crate::http::content::{RequestContent, extension};
+use crate::http::content::extension;
 use crate::http::framing::BodyFraming;
 use crate::http::request::Request;
 use crate::http::rewrite::drop_expect;
@@ -66,9 +66,8 @@ pub async fn inspect(
     request: &Request,
     head: &mut Vec<u8>,
 ) -> Result<Done, Reason> {
-    let content = RequestContent::of(head);
-    let course = inspection.of_request.clone();
-    let course = inspection.refined(session, &course, &content.content.media_type, None, Direction::Request);
+    let content = &inspection.said.content;
+    let course = inspection.refined(session, &inspection.of_request, &content.media_type, None, Direction::Request);
     let clients = clients(inspection, &course, IcapMethod::Reqmod);
     if request.framing == BodyFraming::None {
         return match clients.is_empty() {
@@ -76,13 +75,13 @@ pub async fn inspect(
             false => asked(session, inspection, &clients, head, &mut NoBody).await,
         };
     }
-    let codings = Codings::parse([&*content.content.codings]);
+    let codings = Codings::parse([&*content.codings]);
     let facts = BodyFacts {
         framing: request.framing,
-        media_type: &content.content.media_type,
+        media_type: &content.media_type,
         extension: &extension(inspection.path().as_bytes()),
         codings: CodingSight::of(&codings),
-        extent: Extent::of_request(content.content.range),
+        extent: Extent::of_request(content.range),
     };
     let plan = plan_request(&facts, &course);
     match plan {
@@ -161,7 +160,8 @@ async fn asked<B: crate::icap::body::BodySource>(
 ) -> Result<Done, Reason> {
     let message = Message::request_to(&inspection.url, head).map_err(|_| Reason::ScannerFailed)?;
     let message = message.from_client(session.tether.row().client().ip());
-    Ok(match Box::pin(ask(session, clients, message, None, body)).await? {
+    let question = Question { clients, message, original: None, known: None };
+    Ok(match Box::pin(ask(session, question, body)).await? {
         Answered::Same => Done::GoesOn,
         Answered::Replaced(now) if now.head.status().is_some() => Done::Answered(now),
         Answered::Replaced(now) => Done::Changed(now),

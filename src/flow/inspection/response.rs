@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use super::ask::{Answered, Replaced, ask, clients};
+use super::ask::{Answered, Question, Replaced, ask, clients};
 use super::batches::Batches;
 use super::gather::{Beginning, Flow, Gathered, Gathering};
 use super::held::{Ending, Held};
+use super::known::WholeBody;
 use super::reading::Reading;
 use super::stream::Watchers;
 use super::{Inspection, Noted};
@@ -22,15 +23,20 @@ use crate::http::framing::BodyFraming;
 use crate::http::push::Push;
 use crate::http::response::Response;
 use crate::icap::message::Message;
-use crate::icap::settings::IcapMethod;
-use crate::inspect::course::{Course, Direction, ScannerName, StreamScan};
+use crate::icap::settings::{IcapMethod, VerdictUse};
+use crate::inspect::course::{Course, Direction, OnOverload, ScannerName, StreamScan};
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
 use crate::inspect::plan::{
-    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, length, plan_response,
+    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, WindowCause, length, plan_response,
 };
 use crate::inspect::rules::Head;
+use crate::inspect::verdicts::BodyHash;
+use crate::limits::overload::Level;
+
+/// Bodies of a known length up to this are held however short of room the process is.
+const SMALL: u64 = 64 << 10;
 
 /// Judges a response whose head is here, and readies its body to be delivered.
 ///
@@ -53,7 +59,7 @@ pub async fn inspect(
     let codings = Codings::parse([&*content.content.codings]);
     let facts = ResponseFacts {
         status: response.status,
-        asked: inspection.asked,
+        asked: inspection.said.push,
         body: BodyFacts {
             framing: response.framing,
             media_type: &content.content.media_type,
@@ -68,19 +74,25 @@ pub async fn inspect(
         return Ok(done);
     }
     let Some(length) = length(response.framing) else { return Ok(None) };
+    let plan = if is_shed(session, plan, length) { shed(session, &course)? } else { plan };
+    if let Plan::Pass(Unscanned::Overload) = plan {
+        return Ok(None);
+    }
     let built_in = course.scanners.contains(&ScannerName::BuiltIn);
     let reading = inspection.policy.scanner.as_ref().filter(|_| built_in);
     let reading = reading.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
     let mut spool = session.services.inspection.spools.open(session.tether.row().client().ip());
     if let (Length::Known(bytes), Plan::Whole) = (length, plan)
         && spool.expect(bytes).is_err()
-        && course.on_overload == crate::inspect::course::OnOverload::Block
+        && course.on_overload == OnOverload::Block
     {
         return Err(Reason::ScanOverload);
     }
     let detector = detector(session, inspection, &content, length);
-    let (hold, course_of_body) = (inspection.policy.hold, course.clone());
-    let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector };
+    let hold = inspection.policy.hold;
+    let hash = keeps_verdicts(inspection, &course).then(BodyHash::default);
+    let course_of_body = course.clone();
+    let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, hash };
     let mut gathering = Box::new(Gathering::new(beginning));
     let gathered = Box::pin(gathering.run(session, transfer)).await?;
     if let Some(why) = doubt {
@@ -118,6 +130,31 @@ fn without_body(session: &Session<'_>, plan: Plan) -> Result<Option<Option<Watch
             Err(Reason::ContentBlocked)
         }
     }
+}
+
+/// Whether the process is too short of room to hold the body; small ones cost it nothing.
+fn is_shed(session: &Session<'_>, plan: Plan, length: Length) -> bool {
+    let small = matches!(length, Length::Known(bytes) if bytes <= SMALL);
+    matches!(plan, Plan::Whole | Plan::Look) && !small && session.services.overload.level() >= Level::ShedScans
+}
+
+/// What policy says becomes of a body that is not held.
+fn shed(session: &Session<'_>, course: &Course) -> Result<Plan, Reason> {
+    session.services.overload.count(Level::ShedScans, 1);
+    match course.on_overload {
+        OnOverload::Block => Err(Reason::ScanOverload),
+        OnOverload::Window => Ok(Plan::Window(WindowCause::TooLarge)),
+        OnOverload::PassUnscanned => {
+            session.note_unscanned(Unscanned::Overload);
+            Ok(Plan::Pass(Unscanned::Overload))
+        }
+    }
+}
+
+/// Whether a service on the course may have seen the body before.
+fn keeps_verdicts(inspection: &Inspection, course: &Course) -> bool {
+    let clients = clients(inspection, course, IcapMethod::Respmod);
+    clients.iter().any(|client| client.settings().verdicts == VerdictUse::Kept)
 }
 
 /// Rules that hold for what is said of the body.
@@ -195,7 +232,14 @@ impl Subject<'_> {
         session.note_scan(|noted| (noted.mode, noted.verdict) = (ScanMode::Whole, Verdict::Clean));
         if !clients.is_empty() {
             let message = self.message(session, transfer)?;
-            let asked = Box::pin(ask(session, &clients, message, Some(response.status), &mut gathering.spool)).await;
+            let known = gathering.hash.take().map(|hash| WholeBody {
+                digest: hash.finish(),
+                length: gathering.spool.len(),
+                content: &gathering.content,
+                extension: &self.inspection.extension,
+            });
+            let question = Question { clients: &clients, message, original: Some(response.status), known };
+            let asked = Box::pin(ask(session, question, &mut gathering.spool)).await;
             match asked.map_err(|reason| refusal(transfer, reason))? {
                 Answered::Same => {}
                 Answered::Replaced(now) => return replace(session, *now, response, transfer),
@@ -225,8 +269,12 @@ impl Subject<'_> {
         gathering.spool.complete();
         if let Some(watchers) = watchers.as_ref().filter(|_| !gathering.spool.is_empty()) {
             let message = watchers.message.window(0, gathering.spool.len());
-            let asked = ask(session, &watchers.clients, message, Some(response.status), &mut gathering.spool);
-            match Box::pin(asked).await.map_err(|reason| refusal(transfer, reason))? {
+            let (clients, original) = (&watchers.clients, Some(response.status));
+            let question = Question { clients, message, original, known: None };
+            match Box::pin(ask(session, question, &mut gathering.spool))
+                .await
+                .map_err(|reason| refusal(transfer, reason))?
+            {
                 Answered::Replaced(now) if now.verdict == Verdict::Blocked => {
                     replace(session, *now, response, transfer)?;
                     return Ok(None);

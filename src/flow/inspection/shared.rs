@@ -13,6 +13,7 @@ use crate::inspect::blocked::Blocked;
 use crate::inspect::course::SpoolSettings;
 use crate::inspect::history::{History, Kind, Suggestion};
 use crate::inspect::spool::Spools;
+use crate::inspect::verdicts::Verdicts;
 use crate::limits::subject::Bound;
 use crate::policy::bypass::list::{BypassList, BypassSubject};
 use crate::policy::bypass::skips::{Skip, Skips};
@@ -23,6 +24,8 @@ pub struct InspectionShared {
     pub spools: Arc<Spools>,
     /// URLs in whose streams something was found.
     pub blocked: Blocked,
+    /// What services have said of whole bodies.
+    pub verdicts: Arc<Verdicts>,
     /// Addresses that gave streams.
     pub history: Mutex<History>,
     /// What is left out for whom.
@@ -33,7 +36,7 @@ impl InspectionShared {
     /// Nothing is held, blocked or remembered.
     pub fn new(spools: SpoolSettings, bypass: Arc<ArcSwap<BypassList>>) -> Self {
         let spools = Arc::new(Spools::new(spools));
-        Self { spools, blocked: Blocked::default(), history: Mutex::default(), bypass }
+        Self { spools, blocked: Blocked::default(), verdicts: Arc::default(), history: Mutex::default(), bypass }
     }
 
     /// How often such addresses gave streams lately.

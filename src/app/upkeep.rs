@@ -1,0 +1,72 @@
+//! What has to be done now and then, whatever the traffic: idle connections to scanners are closed, and hosts that turned out
+//! to be live streams are learned.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot::{Receiver, Sender, channel};
+use tokio::time::sleep;
+
+use super::reload::Reloader;
+use crate::policy::bypass::Learn;
+use crate::policy::bypass::entry::BypassRule;
+use crate::policy::bypass::pattern::Pattern;
+
+/// Between two rounds.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The thread that does it. Dropping it ends the thread.
+pub struct Upkeep {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It may be writing the audit log, and is then done soon.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts it.
+///
+/// # Errors
+/// When the thread cannot be made.
+pub fn start(reloader: Arc<Reloader>) -> std::io::Result<Upkeep> {
+    let (stop, stopped) = channel();
+    // Connections to scanners that are made here belong to this runtime, and are used by all workers: it is never at rest.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = move || runtime.block_on(run(&reloader, stopped));
+    let thread = std::thread::Builder::new().name("upkeep".to_owned()).spawn(run)?;
+    Ok(Upkeep { stop: Some(stop), thread: Some(thread) })
+}
+
+async fn run(reloader: &Reloader, stopped: Receiver<()>) {
+    tokio::select! {
+        _ = stopped => {}
+        () = rounds(reloader) => {}
+    }
+}
+
+async fn rounds(reloader: &Reloader) {
+    loop {
+        let services = reloader.policy().load().inspect.services.clone();
+        services.tidy().await;
+        if reloader.bypass().learn_mode() == Learn::On {
+            learn(reloader);
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+fn learn(reloader: &Reloader) {
+    for suggestion in reloader.inspection().suggestions() {
+        if let Ok(pattern) = Pattern::parse(&suggestion.host) {
+            reloader.bypass().learn(BypassRule::new(pattern), suggestion.evidence);
+        }
+    }
+}
