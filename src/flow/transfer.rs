@@ -52,8 +52,8 @@ pub struct Transfer<'a> {
     began: Began,
     /// Bytes of the final head, at the end of what is queued for the client.
     head_length: usize,
-    /// A few bytes of a body that is taken go to the client.
-    trickles: bool,
+    /// The final head, where a few bytes of a body that is taken go to the client behind it: it is queued no longer.
+    trickles_behind: Option<Box<[u8]>>,
     /// Bytes that had to go to the client before the first one of it.
     head_from: u64,
     interim: u8,
@@ -121,7 +121,7 @@ impl<'a> Transfer<'a> {
             download_from: None,
             began: Began::AtOnce,
             head_length: 0,
-            trickles: false,
+            trickles_behind: None,
             head_from: 0,
             interim: 0,
             heard: false,

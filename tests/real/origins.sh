@@ -10,6 +10,15 @@ start_origin() {
     ORIGIN=127.0.0.1:$(cat origin.port)
 }
 
+# Starts peers/live.py; sets ORIGIN.
+start_live_origin() {
+    needs python3
+    python3 "$PEERS/live.py" >live.port 2>live.err &
+    STARTED+=($!)
+    wait_for "the live origin is up" test -s live.port
+    ORIGIN=127.0.0.1:$(cat live.port)
+}
+
 accepts() { # HOST:PORT
     (exec 3<>"/dev/tcp/${1%:*}/${1##*:}")
 }
@@ -23,7 +32,8 @@ start_keeper() { # TRAP [OPTIONS...]
     ORIGIN=127.0.0.1:$(cat keeper.port)
 }
 
-# Starts nginx on www/; sets ORIGIN. It ends every kept connection after 50 requests, or does what is said instead.
+# Starts nginx on www/; sets ORIGIN. It ends every kept connection after 50 requests, or does what is said instead. LOCATIONS:
+# more for its server.
 start_nginx() { # [LINES OF CONFIGURATION]
     needs nginx
     mkdir -p www nginx
@@ -45,7 +55,7 @@ http {
     fastcgi_temp_path $WORK/nginx;
     uwsgi_temp_path $WORK/nginx;
     scgi_temp_path $WORK/nginx;
-    server { listen $ORIGIN; root $WORK/www; }
+    server { listen $ORIGIN; root $WORK/www; ${LOCATIONS:-} }
 }
 CONF
     nginx -p "$WORK" -e "$WORK/nginx/error.log" -c "$WORK/nginx.conf" &

@@ -26,6 +26,7 @@ write_database() {
     printf 'Eicar-Test-Anywhere:0:*:%s\n' "$(eicar | od -An -v -tx1 | tr -d ' \n')" >scanner/db/eicar.ndb
 }
 
+# Sets CLAMD.
 start_clamd() {
     cat >clamd.conf <<CONF
 LocalSocket $WORK/scanner/clamd.ctl
@@ -38,19 +39,19 @@ MaxThreads 4
 CONF
     ((EUID == 0)) && echo "User root" >>clamd.conf
     clamd -c clamd.conf >scanner/clamd.out 2>&1 &
-    STARTED+=($!)
+    CLAMD=$!
+    STARTED+=("$CLAMD")
     wait_for "clamd is up" test -S scanner/clamd.ctl
 }
 
 start_c_icap() { # MODULES
-    local port
-    port=$(free_port)
+    C_ICAP_PORT=$(free_port)
     # shellcheck disable=SC2034 # for the checks
-    SCANNER=icap://127.0.0.1:$port/avscan
+    SCANNER=icap://127.0.0.1:$C_ICAP_PORT/avscan
     cat >c-icap.conf <<CONF
 PidFile $WORK/scanner/c-icap.pid
 CommandsSocket $WORK/scanner/c-icap.ctl
-Port 127.0.0.1:$port
+Port 127.0.0.1:$C_ICAP_PORT
 StartServers 1
 MaxServers 2
 MinSpareThreads 2
@@ -66,14 +67,42 @@ LoadMagicFile /etc/c-icap/c-icap.magic
 Service echo srv_echo.so
 Service antivirus_module virus_scan.so
 ServiceAlias avscan virus_scan?allow204=on&sizelimit=off&mode=simple
-virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE
+virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE DOCUMENT GRAPHICS MSOFFICE
 virus_scan.SendPercentData 5
 virus_scan.StartSendPercentDataAfter 2M
-virus_scan.MaxObjectSize 20M
+virus_scan.MaxObjectSize 64M
 Module common clamd_mod.so
 clamd_mod.ClamdSocket $WORK/scanner/clamd.ctl
 CONF
-    c-icap -N -D -f "$WORK/c-icap.conf" >scanner/c-icap.out 2>&1 &
+    run_c_icap
+}
+
+# Starts it as it is configured, again where it has been ended; sets C_ICAP.
+run_c_icap() {
+    c-icap -N -D -f "$WORK/c-icap.conf" >>scanner/c-icap.out 2>&1 &
+    C_ICAP=$!
+    STARTED+=("$C_ICAP")
+    wait_for "c-icap is up" accepts "127.0.0.1:$C_ICAP_PORT"
+}
+
+# Ends it as a crash would, with the processes it has made.
+kill_c_icap() {
+    local children
+    children=$(cat "/proc/$C_ICAP/task/"*/children)
+    # shellcheck disable=SC2086 # one word for each
+    kill -KILL "$C_ICAP" $children 2>/dev/null || true
+    wait_for "c-icap is gone" refuses_at "127.0.0.1:$C_ICAP_PORT"
+}
+
+refuses_at() { # HOST:PORT
+    ! accepts "$1"
+}
+
+# Starts peers/late_scanner.py, which says nothing before the end of a body; sets SCANNER.
+start_late_scanner() {
+    needs python3
+    python3 "$PEERS/late_scanner.py" --directory "$WORK" >scanner.port 2>scanner.err &
     STARTED+=($!)
-    wait_for "c-icap is up" accepts "127.0.0.1:$port"
+    wait_for "the late scanner is up" test -s scanner.port
+    SCANNER=icap://127.0.0.1:$(cat scanner.port)/respmod
 }

@@ -51,8 +51,11 @@ impl Transfer<'_> {
         self.told.0 = self.upload.received;
     }
 
-    /// Head of the final response, as the client is to get it; not a byte of it is out yet.
+    /// Head of the final response, as the client is to get it, or has got it once bytes of the body trickle.
     pub fn response_head(&mut self) -> &[u8] {
+        if let Some(head) = &self.trickles_behind {
+            return head;
+        }
         let queued = self.download.head_buffer(self.services);
         &queued[queued.len() - self.head_length..]
     }
@@ -78,13 +81,15 @@ impl Transfer<'_> {
 
     /// Queues bytes of the response body that were taken, behind its head.
     pub fn trickle(&mut self, bytes: &[u8]) {
-        self.trickles = true;
+        if self.trickles_behind.is_none() {
+            self.trickles_behind = Some(self.response_head().into());
+        }
         self.download.push_body(bytes, self.services);
     }
 
     /// Whether anything of the final response may be on its way to the client.
     pub fn has_begun(&self) -> bool {
-        self.trickles || self.download.sent > self.head_from
+        self.trickles_behind.is_some() || self.download.sent > self.head_from
     }
 
     /// What was found in the response on its way.
@@ -124,7 +129,7 @@ impl Transfer<'_> {
         if self.is_throttled() {
             return Poll::Pending;
         }
-        if self.trickles {
+        if self.trickles_behind.is_some() {
             let queued = self.download.poll_queued(self.client, self.services, cx);
             let _ = queued.map_err(|fault| fault.of_download())?;
         }

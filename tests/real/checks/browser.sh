@@ -27,6 +27,20 @@ check_browser_http() {
     wait_for "every part came through the proxy" logged 20 '"url":"[^"]*/part/'
 }
 
+# As it is installed, the proxy scans: events still flow, and what is found becomes a page.
+check_browser_is_told() {
+    needs chromium
+    start_origin && start_tether
+    load_page http
+    (($(metric 'tether_scans_total{mode="window"}') > 0)) || fail "nobody saw the events: $(admin /metrics | grep scan)"
+    eicar >eicar.txt
+    browse "http://origin.example:${ORIGIN##*:}/file/eicar.txt" >dom.html
+    says dom.html '403 Forbidden'
+    no_eicar_in dom.html
+    wait_for "it is in the log" logged 1 '"url":"[^"]*/file/eicar.txt".*"status":403.*"reason":"content_blocked"'
+    nothing_left
+}
+
 check_browser_https() {
     needs chromium && needs openssl
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=origin.example \

@@ -1,9 +1,9 @@
 # SIGTERM lets a download under way finish and takes no new client; a second signal stops at once.
 # shellcheck shell=bash
 
-# Starts a download that stands still in its middle.
+# Starts a download that stands still in its middle. Nobody scans it, or that half would be held.
 start_download() {
-    start_origin && start_tether
+    start_origin && start_tether $'[inspect]\ndefault = []'
     "${VIA[@]}" -N "http://$ORIGIN/half" >body 2>curl.err &
     DOWNLOAD=$!
     STARTED+=("$DOWNLOAD")

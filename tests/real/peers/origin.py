@@ -93,6 +93,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.connection.settimeout(None)
         self.wfile.write(second)
 
+    def get_file(self, query, rest):
+        """A file of the directory."""
+        self.send(200, (self.server.directory / rest[0]).read_bytes())
+
+    def get_slow(self, query, rest):
+        """A file of the directory, its second half when slow.release is there."""
+        body = (self.server.directory / rest[0]).read_bytes()
+        half = len(body) // 2
+        self.begin(("Content-Length", str(len(body))), ("Content-Type", "application/octet-stream"))
+        self.wfile.write(body[:half])
+        self.wfile.flush()
+        while not (self.server.directory / "slow.release").exists():
+            time.sleep(0.05)
+        self.wfile.write(body[half:])
+
+    def get_stalled(self, query, rest):
+        """Half of what its length says, and nothing more."""
+        self.begin(("Content-Length", "2000000"))
+        self.wfile.write(b"x" * 1_000_000)
+        self.wfile.flush()
+        self.until_closed("stalled", lambda: self.connection.recv(1) or self.gone())
+
     # === What the page of the browser asks for ===
 
     def get_page(self, query, rest):
