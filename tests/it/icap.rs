@@ -3,13 +3,9 @@
 mod failing;
 mod odd;
 mod pool;
-<<<<<<< HEAD
 mod reach;
 mod relay;
-mod server;
-=======
 pub mod server;
->>>>>>> h-ti
 mod stats;
 mod transfers;
 

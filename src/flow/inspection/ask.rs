@@ -139,48 +139,20 @@ async fn one_known<B: BodySource>(
     if judgement == Judgement::Blocked {
         session.note_found(&found(client, outcome.report()));
     }
-<<<<<<< HEAD
     let verdicts = &session.services.inspection.verdicts;
     let report = outcome.report();
     verdicts.tagged(&client.settings().name, &report.server, report.istag.as_deref(), std::time::Instant::now());
     settle(flight, judgement, report, known);
-    taken(session, client, judgement, outcome).await
-}
-
-/// What an outcome comes to for the message.
-async fn taken<B: BodySource>(
-    session: &Session<'_>,
-    client: &IcapClient,
-    judgement: Judgement,
-    outcome: Outcome<B>,
-) -> Result<Answered, Reason> {
-    let (head, body) = match outcome {
-        Outcome::Unchanged { .. } if judgement == Judgement::Blocked => return Err(Reason::ContentBlocked),
-        Outcome::Unchanged { .. } => return Ok(Answered::Same),
-        Outcome::Replaced { head, body, .. } => (head, body),
-    };
-    let verdict = if judgement == Judgement::Blocked { Verdict::Blocked } else { Verdict::Modified };
-    match watched(session, keep(session, body)).await {
-        // What was found bad is not delivered, with or without a page.
-        Err(_) if verdict == Verdict::Blocked => Err(Reason::ContentBlocked),
-        Err(Kept::Failed(error)) => failed(session, client, &error),
-        Err(Kept::NoRoom) => Err(Reason::ScanOverload),
-        Ok((_, Sameness::Same)) if verdict == Verdict::Modified => Ok(Answered::Same),
-        Ok((body, _)) => Ok(Answered::Replaced(Box::new(Replaced { head, body, verdict }))),
-=======
-    match (judgement, outcome) {
-        (Judgement::Blocked, Outcome::Unchanged { .. }) => Err(Reason::ContentBlocked),
-        (_, Outcome::Unchanged { .. }) => Ok(Answered::Same),
-        (judgement, Outcome::Replaced { head, body, .. }) => {
-            let kept = watched(session, keep(session, body)).await;
-            match kept {
-                Err(_) if judgement == Judgement::Blocked => Err(Reason::ContentBlocked),
-                Err(Kept::Failed(error)) => failed(session, client, &error),
-                Err(Kept::NoRoom) => Err(Reason::ScanOverload),
-                Ok((body, sameness)) => taken(judgement, original, head, body, sameness),
-            }
-        }
->>>>>>> h-ti
+    match outcome {
+        Outcome::Unchanged { .. } if judgement == Judgement::Blocked => Err(Reason::ContentBlocked),
+        Outcome::Unchanged { .. } => Ok(Answered::Same),
+        Outcome::Replaced { head, body, .. } => match watched(session, keep(session, body)).await {
+            // What was found bad is not delivered, with or without a page.
+            Err(_) if judgement == Judgement::Blocked => Err(Reason::ContentBlocked),
+            Err(Kept::Failed(error)) => failed(session, client, &error),
+            Err(Kept::NoRoom) => Err(Reason::ScanOverload),
+            Ok((body, sameness)) => taken(judgement, original, head, body, sameness),
+        },
     }
 }
 

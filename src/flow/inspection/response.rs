@@ -257,9 +257,7 @@ impl Subject<'_> {
         transfer: &mut Transfer<'_>,
     ) -> Result<(), Reason> {
         session.note_scan(|noted| (noted.mode, noted.verdict) = (ScanMode::Whole, Verdict::Clean));
-<<<<<<< HEAD
-        if !clients.is_empty() {
-            let message = self.message(session, transfer)?;
+        if let Some(Watch { clients, message }) = self.watch {
             let known = gathering.hash.take().map(|hash| WholeBody {
                 digest: hash.finish(),
                 length: gathering.spool.len(),
@@ -268,10 +266,6 @@ impl Subject<'_> {
             });
             let question = Question { clients: &clients, message, original: Some(response.status), known };
             let asked = Box::pin(ask(session, question, &mut gathering.spool)).await;
-=======
-        if let Some(Watch { clients, message }) = self.watch {
-            let asked = Box::pin(ask(session, &clients, message, Some(response.status), &mut gathering.spool)).await;
->>>>>>> h-ti
             match asked.map_err(|reason| refusal(transfer, reason))? {
                 Answered::Same => {}
                 Answered::Replaced(now) => return replace(session, *now, response, transfer),
