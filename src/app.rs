@@ -34,12 +34,14 @@ use crate::worker::{self, Stage, WorkerPlan};
 const INBOX: usize = 1024;
 
 pub mod bypass;
+mod icap_server;
 mod operations;
 mod pressure;
 pub mod reload;
 pub mod slots;
 mod upkeep;
 
+use icap_server::OpenIcapPort;
 use pressure::{Pressure, PressureWatch};
 use reload::{Load, Reloader};
 use slots::Slots;
@@ -52,6 +54,7 @@ pub struct App {
     stage: watch::Sender<Stage>,
     workers: Vec<JoinHandle<()>>,
     forward: Vec<SocketAddr>,
+    icap_server: Vec<SocketAddr>,
     counters: Vec<Arc<WorkerCounters>>,
     learned: Arc<Learned>,
     live: Vec<Arc<LiveTable>>,
@@ -103,9 +106,12 @@ impl App {
             ports.push(bind_forward(forward, count)?);
         }
         let forward: Vec<SocketAddr> = ports.iter().map(|port| port.address).collect();
-        let own = forward.iter().copied().chain([admin_listener.local_addr()?]).collect();
+        let filter = icap_server::filter(&settings)?;
+        let icap_ports = icap_server::bind(&settings.icap_server, filter.as_ref(), count)?;
+        let icap_server: Vec<SocketAddr> = icap_ports.iter().map(|port| port.address).collect();
+        let own = forward.iter().chain(&icap_server).copied().chain([admin_listener.local_addr()?]).collect();
         let shared = Shared {
-            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)?),
+            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)?.with_icap_filter(filter)),
             sources: Arc::default(),
             overload: Arc::default(),
             learned: Arc::default(),
@@ -126,7 +132,7 @@ impl App {
             limits: shared.reloader.limits().clone(),
         })?;
         let upkeep = upkeep::start(shared.reloader.clone())?;
-        let workers = start_workers(&settings, &shared, ports, &shown, &stages)?;
+        let workers = start_workers(&settings, &shared, (ports, icap_ports), &shown, &stages)?;
         let admin = crate::admin::start(admin_listener, admin_view(&shared, &shown, &state))
             .context("the admin port cannot be served")?;
         state.set(Serving::Ready);
@@ -137,6 +143,7 @@ impl App {
             stage,
             workers,
             forward,
+            icap_server,
             counters,
             learned,
             live,
@@ -149,6 +156,11 @@ impl App {
     /// The addresses of the forward-proxy ports, in the order of the settings.
     pub fn forward_addresses(&self) -> &[SocketAddr] {
         &self.forward
+    }
+
+    /// The addresses of the ICAP server's ports, in the order of the settings.
+    pub fn icap_server_addresses(&self) -> &[SocketAddr] {
+        &self.icap_server
     }
 
     /// The address of the admin port.
@@ -218,6 +230,9 @@ pub fn run(settings: Settings, load: Load) -> Result<()> {
     for address in app.forward_addresses() {
         info!(%address, "proxy listening");
     }
+    for address in app.icap_server_addresses() {
+        info!(%address, "ICAP server listening");
+    }
     info!(address = %app.admin_address(), "admin listening: /metrics /healthz /readyz /api/v1/streams");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(until_told(&app))
@@ -264,14 +279,19 @@ fn bind_admin(bind: SocketAddr) -> Result<TcpListener> {
 }
 
 fn bind_forward(forward: &ForwardSettings, workers: usize) -> Result<Port> {
-    let refuse = || cannot_listen(&forward.name, forward.bind);
+    let (address, listeners) = bind_shared(&forward.name, forward.bind, workers)?;
+    Ok(Port { address, settings: Arc::new(forward.clone()), listeners })
+}
+
+/// Binds one address once for every worker.
+fn bind_shared(name: &str, bind: SocketAddr, workers: usize) -> Result<(SocketAddr, Vec<TcpListener>)> {
+    let refuse = || cannot_listen(name, bind);
     // Our sockets share the port with each other; that it is nobody else's must be found out first.
-    drop(TcpListener::bind(forward.bind).with_context(refuse)?);
-    let first = listen(forward.bind).with_context(refuse)?;
+    drop(TcpListener::bind(bind).with_context(refuse)?);
+    let first = listen(bind).with_context(refuse)?;
     let address = first.local_addr()?;
     let rest = (1..workers).map(|_| listen(address)).collect::<io::Result<Vec<_>>>().with_context(refuse)?;
-    let listeners = std::iter::once(first).chain(rest).collect();
-    Ok(Port { address, settings: Arc::new(forward.clone()), listeners })
+    Ok((address, std::iter::once(first).chain(rest).collect()))
 }
 
 fn cannot_listen(name: &str, bind: SocketAddr) -> String {
@@ -281,7 +301,7 @@ fn cannot_listen(name: &str, bind: SocketAddr) -> String {
 fn start_workers(
     settings: &Settings,
     shared: &Shared,
-    mut ports: Vec<Port>,
+    (mut ports, mut icap_ports): (Vec<Port>, Vec<OpenIcapPort>),
     shown: &Shown,
     stage: &watch::Receiver<Stage>,
 ) -> Result<Vec<JoinHandle<()>>> {
@@ -295,6 +315,7 @@ fn start_workers(
             workers: workers.clone(),
             inbox,
             listeners: ports.iter_mut().filter_map(take).collect(),
+            icap_listeners: icap_ports.iter_mut().filter_map(OpenIcapPort::take).collect(),
             stage: stage.clone(),
             counters: shown.counters[index].clone(),
             live: shown.live[index].clone(),

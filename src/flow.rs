@@ -7,6 +7,7 @@ pub mod connect;
 pub mod exchange;
 pub mod floor;
 pub mod holding;
+pub mod icap_server;
 pub mod inspection;
 pub mod ledger;
 pub mod outbox;

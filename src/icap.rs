@@ -1,4 +1,4 @@
-//! The ICAP client (RFC 3507): REQMOD and RESPMOD to scanners that may be slow, broken or hostile.
+//! ICAP (RFC 3507): asking scanners that may be slow, broken or hostile, and being one for other proxies.
 //!
 //! | part | what it is |
 //! |---|---|
@@ -6,9 +6,10 @@
 //! | [`message`], [`body`], [`opening`] | what is sent to be judged, and how |
 //! | [`conversation`] | one request and its answer, without io and without a clock |
 //! | [`options`], [`findings`], [`adapted`] | what answers mean |
-//! | [`breaker`], [`pool`], [`endpoint`] | one server: whether it works, its connections, what it told of itself |
+//! | [`breaker`], [`wire`], [`pool`], [`endpoint`] | one server: whether it works, its connections, what it told of itself |
 //! | [`exchange`] | the one driver: a conversation on a socket, under deadlines |
 //! | [`client`] | one call for one message: chooses a server, tries, fails over |
+//! | [`server`] | the other side: requests of other proxies, and what we answer |
 //! | [`services`], [`stats`] | the clients of all services, and what they count |
 //!
 //! Whatever fails closes its connection; the end of a body is never made up.
@@ -31,7 +32,9 @@ pub mod options;
 pub mod outcome;
 pub mod pool;
 mod request;
+pub mod server;
 pub mod services;
 pub mod settings;
 pub mod stats;
 pub mod url;
+pub mod wire;

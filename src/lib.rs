@@ -8,7 +8,7 @@
 //! | [`http`], [`policy`] | the HTTP/1 engine and the decisions; pure |
 //! | [`observe`], [`net`] | counters, live table, log; sockets, pipes, names |
 //! | [`tether`], [`upstream`], [`limits`] | the tie to the client; connections to origins; how much at once |
-//! | [`inspect`], [`icap`] | what is looked for in bodies and how they are decoded; asking scanners by RFC 3507 |
+//! | [`inspect`], [`icap`] | what is looked for in bodies and how they are decoded; RFC 3507, as client and as server |
 //! | [`flow`] | the order of things: session, exchange, tunnel |
 //! | [`listen`], [`admin`], [`config`] | ports, the admin API, settings |
 //! | [`worker`], [`app`], [`cli`] | threads, the whole, the command line |
@@ -31,5 +31,6 @@ pub mod net;
 pub mod observe;
 pub mod policy;
 pub mod tether;
+pub mod tls;
 pub mod upstream;
 pub mod worker;

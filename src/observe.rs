@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod counters;
 pub mod ends;
+pub mod icap_server;
 pub mod inspection_counters;
 pub mod live;
 pub mod record;

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
+use crate::flow::icap_server::IcapPort;
 use crate::flow::inspection::shared::InspectionShared;
 use crate::flow::services::{ForwardPolicy, Services, Tuning};
 use crate::limits::Limits;
@@ -55,6 +56,8 @@ pub struct WorkerPlan {
     pub inbox: mpsc::Receiver<HandedOver>,
     /// Its own listening sockets.
     pub listeners: Vec<(std::net::TcpListener, Arc<ForwardSettings>)>,
+    /// Its own listening sockets of the ICAP server.
+    pub icap_listeners: Vec<(std::net::TcpListener, Arc<IcapPort>)>,
     /// What the process is doing.
     pub stage: watch::Receiver<Stage>,
     /// Its counters.
@@ -126,6 +129,12 @@ async fn run(mut plan: WorkerPlan) {
         match TcpListener::from_std(listener) {
             Ok(listener) => accepting.push(tokio::task::spawn_local(acceptor.clone().run(listener, settings))),
             Err(fault) => warn!(%fault, listener = %settings.name, "a listener cannot be served"),
+        }
+    }
+    for (listener, port) in plan.icap_listeners {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => accepting.push(tokio::task::spawn_local(acceptor.clone().run_icap(listener, port))),
+            Err(fault) => warn!(%fault, listener = %port.settings.name, "a listener cannot be served"),
         }
     }
     let stage = leave_serving(&mut plan.stage).await;

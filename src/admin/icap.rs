@@ -31,6 +31,7 @@ struct Service<'a> {
 #[derive(Serialize)]
 struct Server<'a> {
     url: &'a str,
+    rank: &'static str,
     breaker: &'static str,
     /// The word of the last failure, if nothing went right since.
     trouble: Option<&'static str>,
@@ -78,6 +79,7 @@ fn server(state: &EndpointState) -> Server<'_> {
     let (options, used) = (state.options.as_deref(), state.connections);
     Server {
         url: &state.server,
+        rank: state.rank.label(),
         breaker: state.breaker.label(),
         trouble: state.trouble.map(|kind| kind.label()),
         open: state.open,

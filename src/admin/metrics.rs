@@ -15,6 +15,7 @@ use crate::observe::counters::{HistogramSum, WorkerCounters};
 use crate::observe::live::Kind;
 
 mod icap;
+mod icap_server;
 mod inspection;
 mod operations;
 mod page;
@@ -41,6 +42,7 @@ impl Collector for Scrape {
             page.gauge(row.name, row.help, view.sum(row.read))?;
         }
         labelled(view, &mut page)?;
+        icap_server::write(view, &mut page)?;
         live(view, &mut page)?;
         durations(view, &mut page)?;
         names(view, &mut page)?;

@@ -39,6 +39,8 @@ const FAMILIES: &str = "
     tether_streams gauge                             tether_cancel_latency_seconds histogram
     tether_request_duration_seconds histogram        tether_upstream_connect_duration_seconds histogram
     tether_closed_total counter                      tether_splice_pipes gauge
+    tether_icap_server_held_bytes gauge              tether_icap_server_open gauge
+    tether_icap_server_stream_transactions gauge     tether_icap_server_transactions_total counter
     tether_dns_lookups_total counter                 tether_dns_cache_hits_total counter
     tether_dns_failures_total counter                tether_dns_in_flight gauge
     tether_access_log_dropped_total counter          tether_task_panics_total counter

@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::bypass::LiveBypass;
+use super::icap_server;
 use super::slots::Slots;
 use crate::admin::settings::AdminTokens;
 use crate::config::{changes_needing_restart, settings::Settings};
+use crate::flow::icap_server::filter::Filter;
 use crate::flow::inspection::policy::InspectPolicy;
 use crate::flow::inspection::shared::InspectionShared;
 use crate::flow::services::{ForwardPolicy, Tuning};
@@ -41,6 +43,8 @@ pub struct Reloader {
     bypass: Arc<LiveBypass>,
     tokens: ArcSwap<AdminTokens>,
     inspection: Arc<InspectionShared>,
+    /// What the ICAP server judges by, where there is one.
+    icap_filter: Option<Arc<ArcSwap<Filter>>>,
     generation: AtomicU64,
     failed: AtomicU64,
     last_done: AtomicBool,
@@ -93,11 +97,19 @@ impl Reloader {
             bypass,
             tokens,
             inspection,
+            icap_filter: None,
             generation,
             failed,
             last_done,
             edited: Mutex::default(),
         })
+    }
+
+    /// Keeps what the ICAP server judges by up to date as well.
+    #[must_use]
+    pub fn with_icap_filter(mut self, filter: Option<Arc<ArcSwap<Filter>>>) -> Self {
+        self.icap_filter = filter;
+        self
     }
 
     /// Follows the settings of connections accepted from now on.
@@ -151,7 +163,7 @@ impl Reloader {
     pub fn reload(&self) -> Result<Reloaded, String> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(load) = &self.load else { return Err("this proxy was started without a way to reload\n".to_owned()) };
-        let settings = load().inspect_err(|diagnostic| {
+        let (settings, icap_filter) = self.read(load).inspect_err(|diagnostic| {
             self.failed.fetch_add(1, Relaxed);
             self.last_done.store(false, Relaxed);
             warn!("reload refused, the old configuration stays:\n{diagnostic}");
@@ -164,12 +176,22 @@ impl Reloader {
         self.tuning.send_replace(Arc::new(tuning(&settings)));
         self.bypass.replace(&settings.bypass_book, settings.bypass.learn);
         self.tokens.store(Arc::new(settings.admin.tokens.clone()));
+        if let (Some(filter), Some(newer)) = (&self.icap_filter, icap_filter) {
+            filter.store(Arc::new(newer));
+        }
         *current = settings;
         self.edited.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.last_done.store(true, Relaxed);
         let generation = self.generation.fetch_add(1, Relaxed) + 1;
         info!(generation, needs_restart = needs_restart.join(", "), "reloaded");
         Ok(Reloaded { generation, needs_restart })
+    }
+
+    /// Everything that can fail, before anything is changed.
+    fn read(&self, load: &Load) -> Result<(Settings, Option<Filter>), String> {
+        let settings = load()?;
+        let filter = self.icap_filter.as_ref().map(|_| icap_server::compiled(&settings)).transpose();
+        Ok((settings, filter.map_err(|error| format!("{error:#}\n"))?))
     }
 
     /// Turns the limits on or off, or only lets them count. The next reload takes the mode of the file.

@@ -2,9 +2,11 @@
 //! to be live streams are learned.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use tokio::sync::oneshot::{Receiver, Sender, channel};
+use tokio::time::sleep;
 
 use super::reload::Reloader;
 use crate::policy::bypass::Learn;
@@ -36,16 +38,28 @@ impl Drop for Upkeep {
 /// When the thread cannot be made.
 pub fn start(reloader: Arc<Reloader>) -> std::io::Result<Upkeep> {
     let (stop, stopped) = channel();
-    let thread = std::thread::Builder::new().name("upkeep".to_owned()).spawn(move || run(&reloader, &stopped))?;
+    // Connections to scanners that are made here belong to this runtime, and are used by all workers: it is never at rest.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = move || runtime.block_on(run(&reloader, stopped));
+    let thread = std::thread::Builder::new().name("upkeep".to_owned()).spawn(run)?;
     Ok(Upkeep { stop: Some(stop), thread: Some(thread) })
 }
 
-fn run(reloader: &Reloader, stopped: &Receiver<()>) {
-    while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-        reloader.policy().load().inspect.services.tidy();
+async fn run(reloader: &Reloader, stopped: Receiver<()>) {
+    tokio::select! {
+        _ = stopped => {}
+        () = rounds(reloader) => {}
+    }
+}
+
+async fn rounds(reloader: &Reloader) {
+    loop {
+        let services = reloader.policy().load().inspect.services.clone();
+        services.tidy().await;
         if reloader.bypass().learn_mode() == Learn::On {
             learn(reloader);
         }
+        sleep(INTERVAL).await;
     }
 }
 

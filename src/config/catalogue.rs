@@ -115,10 +115,10 @@ mod tests {
         assert_eq!(MAIN.example("admin", "drain"), None);
         assert_eq!(MAIN.header("forward"), Some("[[forward]]"));
         assert_eq!(MAIN.header("resolver.hosts"), Some("[resolver.hosts]"));
-        assert_eq!(MAIN.homes("bind"), ["admin", "forward"]);
+        assert_eq!(MAIN.homes("bind"), ["admin", "forward", "icap_server"]);
         assert_eq!(MAIN.homes("workers"), [""]);
         assert!(MAIN.homes("nothing").is_empty());
-        assert_eq!(MAIN.repeatable(), ["[[forward]]"]);
+        assert_eq!(MAIN.repeatable(), ["[[forward]]", "[[icap_server]]"]);
     }
 
     #[test]

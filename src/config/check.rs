@@ -25,6 +25,7 @@ mod forward;
 mod half_close;
 mod hosts;
 mod icap;
+mod icap_server;
 mod inspect;
 mod limits;
 mod log;
@@ -35,7 +36,7 @@ use binds::Bind;
 
 pub(super) use access::LEARN;
 pub(super) use half_close::{FIN_POLICIES, HalfCloseTexts, PROFILES, SERVER_FINS, half_close};
-pub(super) use icap::{ICAP, ON_FAILURE};
+pub(super) use icap::{ICAP, ON_FAILURE, VERDICTS};
 pub(super) use inspect::{Scanners, scanners};
 pub(super) use limits::LIMIT_MODES;
 pub(super) use log::{OFF, STDOUT};
@@ -63,9 +64,11 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
     let timeouts = timeouts::check(&shape.timeouts, problems);
     let admin = admin_bind(shape.admin.bind.as_ref(), overrides, default.admin.bind, problems);
     let (forward, mut binds) = forward::check(draft, overrides, &default.forward, problems);
+    let (icap_server, icap_binds) = icap_server::check(draft, problems);
+    binds.extend(icap_binds);
     binds.push(admin.clone());
     binds::check(&binds, problems);
-    let icap = icap::services(draft, problems);
+    let icap = icap::services(draft, base, problems);
     let scanners = match draft.completeness(ICAP) {
         Completeness::Whole => Scanners::Named(&icap),
         Completeness::Cut => Scanners::Unknown,
@@ -84,6 +87,7 @@ pub(super) fn check(draft: &Draft<'_, Shape>, overrides: &Overrides, base: &Path
         destination_rules: default.destination_rules,
         inspect: inspect::check(&shape.inspect, scanners, base, problems),
         icap,
+        icap_server,
         inspect_rules: default.inspect_rules,
         scan_rules: default.scan_rules,
         bypass: access::bypass(&shape.bypass, problems),

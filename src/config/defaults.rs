@@ -34,6 +34,7 @@ impl Default for Settings {
             rules: rules.book,
             destination_rules: rules.destinations,
             icap: Vec::new(),
+            icap_server: Vec::new(),
             inspect: InspectSettings::default(),
             inspect_rules: Vec::new(),
             scan_rules: ScanBook::default(),

@@ -7,16 +7,18 @@ use serde_spanned::Spanned;
 
 use super::check::{
     FIN_POLICIES, LEARN, LIMIT_MODES, LOG_FORMATS, OFF, ON_FAILURE, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT,
-    Words,
+    VERDICTS, Words,
 };
 use super::settings::{PolicySettings, Settings, StateSettings};
 use super::shape::{
-    AdminShape, Amount, BypassShape, DestinationsShape, ForwardShape, IcapShape, InspectShape, LimitsShape, LogShape,
-    PoliciesShape, ResolverShape, Section, Shape, StateShape, Strings, Text, TimeoutsShape, Whole,
+    AdminShape, Amount, BypassShape, DestinationsShape, ForwardShape, IcapServerShape, IcapShape, InspectShape,
+    LimitsShape, LogShape, PoliciesShape, ResolverShape, Section, Shape, StateShape, Strings, Text, TimeoutsShape,
+    Whole,
 };
 use super::value::{spell_duration, spell_size};
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService};
 use crate::inspect::course::{InspectSettings, ScannerName};
 use crate::limits::settings::LimitSettings;
@@ -24,6 +26,7 @@ use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::ResolverSettings;
 use crate::observe::access_log::{AccessSink, LogSettings};
 use crate::policy::destination::{DestinationSettings, PortSet};
+use crate::tls::trust::Trust;
 
 /// `settings` as a configuration file that reads back as the same settings. Durations are written in whole
 /// milliseconds; the ports found open at run time ([`DestinationSettings::own`]) are not settings and are left out, and so
@@ -42,6 +45,7 @@ pub fn render(settings: &Settings) -> String {
         bypass: Section(BypassShape { learn: word(LEARN, &settings.bypass.learn) }),
         state: Section(state(&settings.state)),
         icap: (!settings.icap.is_empty()).then(|| settings.icap.iter().map(service).collect()),
+        icap_server: icap_servers(&settings.icap_server),
         timeouts: Section(timeouts(&settings.timeouts)),
     };
     toml::to_string(&shape).expect("a shape is made of what TOML has: strings, arrays, tables and numbers below 2^63")
@@ -167,8 +171,14 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
     let wait = |wait| text(spell_duration(wait));
     let shape = IcapShape {
         urls: list(service.urls.iter()),
+        standby_urls: list(service.standby_urls.iter()).filter(|_| !service.standby_urls.is_empty()),
+        ca_file: match &service.trust {
+            Trust::System => None,
+            Trust::Only { file, .. } => full(Some(file)),
+        },
         methods: list(service.methods.iter().copied().map(IcapMethod::label)),
         on_failure: word(ON_FAILURE, &service.on_failure),
+        verdicts: word(VERDICTS, &service.verdicts),
         max_connections: Some(number(service.max_connections.into())),
         preview: Some(unplaced(Amount::Text(spell_size(service.preview.into())))),
         connect: wait(service.timeouts.connect),
@@ -176,6 +186,14 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
         whole: wait(service.timeouts.whole),
     };
     (unplaced(service.name.to_string()), unplaced(Section(shape)))
+}
+
+fn icap_servers(ports: &[IcapServerSettings]) -> Option<Spanned<Vec<Spanned<Section<IcapServerShape>>>>> {
+    let shape = |port: &IcapServerSettings| {
+        let allow = Some(port.allow.iter().map(|net| unplaced(net.to_string())).collect());
+        unplaced(Section(IcapServerShape { name: text(&port.name), bind: text(port.bind), allow }))
+    };
+    (!ports.is_empty()).then(|| unplaced(ports.iter().map(shape).collect()))
 }
 
 fn timeouts(settings: &Timeouts) -> TimeoutsShape {

@@ -15,6 +15,7 @@ pub fn changes_needing_restart(old: &Settings, new: &Settings) -> Vec<&'static s
         ("forward", !same_ports),
         ("forward.name", same_ports && names(old) != names(new)),
         ("forward.bind", same_ports && binds(old) != binds(new)),
+        ("icap_server", old.icap_server != new.icap_server),
         ("resolver.kind", old.resolver.kind != new.resolver.kind),
         ("resolver.hosts", old.resolver.hosts != new.resolver.hosts),
         ("log.access", old.log.access != new.log.access),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::IcapService;
 use crate::inspect::book::InspectRule;
 use crate::inspect::course::InspectSettings;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub destination_rules: Vec<Arc<DestinationRule>>,
     /// The ICAP services, in the order of their names: `[icap.NAME]`.
     pub icap: Vec<IcapService>,
+    /// The ports on which we are an ICAP server ourselves: `[[icap_server]]`.
+    pub icap_server: Vec<IcapServerSettings>,
     /// What scans bodies where no rule says otherwise, and how long and where they are held for it.
     pub inspect: InspectSettings,
     /// Who scans which traffic, and how much of it: `[[rule]]` of `inspect.toml`. The first that matches holds; there is none

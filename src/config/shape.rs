@@ -30,6 +30,8 @@ pub(super) struct Shape {
     pub state: Section<StateShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub icap: Option<BTreeMap<Text, Spanned<Section<IcapShape>>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icap_server: Option<Spanned<Vec<Spanned<Section<IcapServerShape>>>>>,
     pub timeouts: Section<TimeoutsShape>,
 }
 
@@ -131,13 +133,25 @@ pub(super) struct StateShape {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct IcapShape {
     pub urls: Option<Spanned<Strings>>,
+    pub standby_urls: Option<Spanned<Strings>>,
+    pub ca_file: Option<Text>,
     pub methods: Option<Spanned<Strings>>,
     pub on_failure: Option<Text>,
+    pub verdicts: Option<Text>,
     pub max_connections: Option<Spanned<Whole>>,
     pub preview: Option<Spanned<Amount>>,
     pub connect: Option<Text>,
     pub first_reply: Option<Text>,
     pub whole: Option<Text>,
+}
+
+/// One `[[icap_server]]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct IcapServerShape {
+    pub name: Option<Text>,
+    pub bind: Option<Text>,
+    pub allow: Option<Vec<Text>>,
 }
 
 /// `[timeouts]`.

@@ -1,4 +1,4 @@
-//! The chunked bodies of ICAP answers: like HTTP's, with the one extension that has a meaning on the last chunk.
+//! The chunked bodies of ICAP: like HTTP's, with the extensions that have a meaning on the last chunk.
 
 use super::error::Fault;
 use crate::http::framing::decimal;
@@ -7,10 +7,14 @@ use crate::http::framing::decimal;
 const MAX_LINE: usize = 4096;
 /// Most lines of a trailer.
 const MAX_TRAILER_LINES: usize = 32;
+/// Most bytes of chunk extensions in one body.
+const MAX_EXTENSIONS: usize = 16 * 1024;
 /// Largest chunk.
 const MAX_CHUNK: u64 = 1 << 31;
 /// From where the original body goes on after the last chunk (206).
 const USE_ORIGINAL: &[u8] = b"use-original-body=";
+/// The preview is the whole body.
+const IEOF: &[u8] = b"ieof";
 
 /// What stands next in the input.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,12 +41,29 @@ enum State {
 pub(super) struct Decoder {
     state: State,
     line: Vec<u8>,
+    extensions: usize,
     original_from: Option<u64>,
+    preview: Preview,
+}
+
+/// What the last chunk of a preview says of what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Preview {
+    /// More, or nobody knows.
+    Begun,
+    /// `ieof`: nothing, the preview was the whole body.
+    Whole,
 }
 
 impl Decoder {
     pub fn new() -> Self {
-        Self { state: State::Size, line: Vec::new(), original_from: None }
+        let (state, line, preview) = (State::Size, Vec::new(), Preview::Begun);
+        Self { state, line, extensions: 0, original_from: None, preview }
+    }
+
+    /// What the last chunk said; of use once it came.
+    pub fn preview(&self) -> Preview {
+        self.preview
     }
 
     /// Takes the next piece from the front of `input`, moving `input` past what was used. Not to be used after a fault.
@@ -107,9 +128,18 @@ impl Decoder {
 
     fn read_size(&mut self) -> Result<(), Fault> {
         let mut pieces = self.line.split(|byte| *byte == b';');
-        let size = hexadecimal(pieces.next().unwrap_or_default().trim_ascii_end()).ok_or(Fault::Chunk)?;
+        let digits = pieces.next().unwrap_or_default();
+        let size = hexadecimal(digits.trim_ascii_end()).ok_or(Fault::Chunk)?;
+        self.extensions += self.line.len() - digits.len();
+        if self.extensions > MAX_EXTENSIONS {
+            return Err(Fault::Chunk);
+        }
         if size == 0 {
-            self.original_from = pieces.map(<[u8]>::trim_ascii).find_map(original_from).transpose()?;
+            let mut pieces = pieces.map(<[u8]>::trim_ascii);
+            if pieces.clone().any(|piece| piece.eq_ignore_ascii_case(IEOF)) {
+                self.preview = Preview::Whole;
+            }
+            self.original_from = pieces.find_map(original_from).transpose()?;
             self.state = State::Trailer { lines: 0 };
         } else {
             self.state = State::Data(size);
@@ -176,6 +206,7 @@ mod tests {
     #[test]
     fn refused() {
         let long = [&b"1;"[..], &[b'x'; MAX_LINE], b"\r\na\r\n"].concat();
+        let extended = [&b"1;"[..], &[b'x'; 4000], b"\r\na\r\n"].concat().repeat(5);
         let trailers = [&b"0\r\n"[..], &b"T: v\r\n".repeat(MAX_TRAILER_LINES + 1), b"\r\n"].concat();
         for bad in [
             &b"x\r\n"[..],
@@ -192,6 +223,7 @@ mod tests {
             b"10000000000000000\r\n",
             b"0; use-original-body=-1\r\n\r\n",
             &long,
+            &extended,
             &trailers,
         ] {
             assert!(decode(bad, bad.len()).is_err(), "{:?}", String::from_utf8_lossy(bad));

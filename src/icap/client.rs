@@ -66,9 +66,14 @@ impl IcapClient {
         self.counters.snapshot(self.servers())
     }
 
-    /// Closes connections that have been idle for too long. To be called every second or so.
-    pub fn tidy(&self) {
-        self.endpoints.all().iter().for_each(|endpoint| endpoint.pool().tidy());
+    /// Closes connections that have been idle for too long, and asks servers what the service is like before what is known
+    /// gets too old, so that no message waits for that. To be called every second or so; may take seconds where a server is
+    /// slow, and can be dropped at any time.
+    pub async fn tidy(&self) {
+        for endpoint in self.endpoints.all() {
+            endpoint.pool().tidy();
+            endpoint.refresh_options(&self.settings.timeouts).await;
+        }
     }
 
     /// What each server tells of the service, asked for where it is not known.

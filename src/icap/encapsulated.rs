@@ -30,8 +30,9 @@ pub(super) struct Encapsulated {
     pub body: InnerBody,
 }
 
+/// One part of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Head(InnerHead),
     Body(InnerBody),
 }
@@ -39,7 +40,7 @@ enum Part {
 impl Encapsulated {
     /// Reads the value of the field; an empty one is as good as none.
     pub fn parse(value: &[u8]) -> Result<Option<Self>, Fault> {
-        let mut parts = list(value).map(part);
+        let mut parts = list(value).map(|member| part(member, MAX_HEAD));
         let (head, body, offset) = match (parts.next(), parts.next(), parts.next()) {
             (None, ..) => return Ok(None),
             (Some(body), None, _) => (None, body?, 0),
@@ -63,10 +64,11 @@ fn belong(head: InnerHead, body: InnerBody) -> bool {
     )
 }
 
-fn part(member: &[u8]) -> Result<(Part, usize), Fault> {
+/// Reads `name=offset`; no part begins behind `furthest`.
+pub(super) fn part(member: &[u8], furthest: usize) -> Result<(Part, usize), Fault> {
     let equals = memchr::memchr(b'=', member).ok_or(Fault::Encapsulated)?;
     let offset = decimal(member[equals + 1..].trim_ascii_start()).and_then(|offset| usize::try_from(offset).ok());
-    let offset = offset.filter(|offset| *offset <= MAX_HEAD).ok_or(Fault::Encapsulated)?;
+    let offset = offset.filter(|offset| *offset <= furthest).ok_or(Fault::Encapsulated)?;
     let part = match member[..equals].trim_ascii_end().to_ascii_lowercase().as_slice() {
         b"req-hdr" => Part::Head(InnerHead::Request),
         b"res-hdr" => Part::Head(InnerHead::Response),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::dial::dial;
+use self::dial::Dialler;
 pub use self::tally::{Endpoints, Transaction};
 use super::body::NoBody;
 use super::breaker::{Breaker, BreakerState};
@@ -18,12 +18,36 @@ use super::error::{Blame, ErrorKind};
 use super::exchange::{Exchange, Turn};
 use super::options::ServiceOptions;
 use super::pool::{Link, Pool, PoolUsage, Taken, Wanted};
-use super::settings::{IcapService, IcapTimeouts};
+use super::settings::IcapTimeouts;
 use super::stats::Counters;
 use super::url::ServiceUrl;
 
 /// Longest wait for an answer to OPTIONS, which costs a server nothing.
 const OPTIONS_REPLY: Duration = Duration::from_secs(5);
+/// OPTIONS that were asked for ahead of need are not asked for again within this time, whatever came of it.
+const SHORTEST_GAP: Duration = Duration::from_secs(30);
+
+/// When a server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// Always.
+    First,
+    /// Where none of the first can be.
+    StandBy,
+}
+
+impl Rank {
+    /// From the first to the last.
+    pub const ALL: [Rank; 2] = [Rank::First, Rank::StandBy];
+
+    /// The word in the API.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Rank::First => "first",
+            Rank::StandBy => "stand_by",
+        }
+    }
+}
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +62,8 @@ pub enum Freshness {
 struct Known {
     options: Option<Arc<ServiceOptions>>,
     until: Option<Instant>,
+    /// From when on it is asked for again while it still holds, so that no message has to wait for it.
+    renew: Option<Instant>,
     /// It asked to be left alone until then.
     held: Option<Instant>,
     /// What went wrong last, since something went right.
@@ -50,6 +76,8 @@ struct Known {
 #[derive(Debug)]
 pub struct Endpoint {
     url: ServiceUrl,
+    rank: Rank,
+    dialler: Dialler,
     pool: Arc<Pool>,
     breaker: Mutex<Breaker>,
     known: Mutex<Known>,
@@ -64,6 +92,8 @@ pub struct Endpoint {
 pub struct EndpointState {
     /// Its address.
     pub server: Arc<str>,
+    /// When it is asked.
+    pub rank: Rank,
     /// Transactions under way.
     pub open: u32,
     /// Its connections.
@@ -77,11 +107,13 @@ pub struct EndpointState {
 }
 
 impl Endpoint {
-    /// The server of `settings` at `url`. Nothing is connected.
-    pub(super) fn new(url: ServiceUrl, settings: &IcapService, counters: &Arc<Counters>) -> Arc<Self> {
+    /// The server at `url`, with at most `connections`. Nothing is connected.
+    fn new(url: ServiceUrl, rank: Rank, (connections, dialler): (u32, Dialler), counters: &Arc<Counters>) -> Arc<Self> {
         Arc::new(Self {
             url,
-            pool: Pool::new(settings.max_connections),
+            rank,
+            dialler,
+            pool: Pool::new(connections),
             breaker: Mutex::new(Breaker::new(Instant::now().into_std())),
             known: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
@@ -113,6 +145,7 @@ impl Endpoint {
         };
         EndpointState {
             server: self.url.text().clone(),
+            rank: self.rank,
             open: self.open(),
             connections: self.pool.usage(),
             breaker: self.breaker().state(),
@@ -138,8 +171,8 @@ impl Endpoint {
         match taken? {
             Taken::Idle(link) => Ok((link, Freshness::Reused)),
             Taken::Seat(seat) => {
-                let stream = dial(self.url.authority(), timeouts.connect).await?;
-                Ok((Link::new(stream, seat), Freshness::New))
+                let wire = self.dialler.dial(self.url.server(), timeouts.connect).await?;
+                Ok((Link::new(wire, seat), Freshness::New))
             }
         }
     }
@@ -161,6 +194,28 @@ impl Endpoint {
         if self.breaker().state() == BreakerState::Open {
             return Err(self.known().trouble.unwrap_or(ErrorKind::Unavailable));
         }
+        self.renew_options(timeouts).await
+    }
+
+    /// Asks for what will soon be too old, or was never asked for, unless somebody does already or the server does not
+    /// work. Nobody waits for this, and nobody is told when it fails: the next message will find out.
+    pub async fn refresh_options(&self, timeouts: &IcapTimeouts) {
+        let Ok(_asking) = self.asking.try_lock() else { return };
+        let now = Instant::now();
+        if !self.is_available(now) || self.breaker().state() != BreakerState::Closed {
+            return;
+        }
+        {
+            let mut known = self.known();
+            if known.renew.is_some_and(|renew| renew > now) {
+                return;
+            }
+            known.renew = Some(now + SHORTEST_GAP);
+        }
+        let _ = self.renew_options(timeouts).await;
+    }
+
+    async fn renew_options(&self, timeouts: &IcapTimeouts) -> Result<Arc<ServiceOptions>, ErrorKind> {
         let asked = self.ask_options(timeouts).await?;
         self.note_istag(asked.as_ref().and_then(|told| told.istag.as_deref()));
         let mut known = self.known();
@@ -169,7 +224,9 @@ impl Endpoint {
             (None, Some(before)) => before,
             (None, None) => Arc::new(ServiceOptions::assumed()),
         };
-        known.until = Some(Instant::now() + options.ttl);
+        let now = Instant::now();
+        known.until = Some(now + options.ttl);
+        known.renew = Some(now + options.ttl * 9 / 10);
         known.options = Some(options.clone());
         self.pool.told(options.max_connections);
         Ok(options)

@@ -80,6 +80,10 @@ pub enum ErrorKind {
     Unreachable,
     /// No connection was made in time.
     ConnectTimeout,
+    /// The server is not who it should be: its certificate is for another name, out of date, or nobody we trust vouches.
+    Untrusted,
+    /// The server speaks no TLS that we speak.
+    Tls,
     /// The server closed or reset the connection before its answer was whole.
     Closed,
     /// No answer in time.
@@ -145,7 +149,7 @@ impl ErrorKind {
     /// Whom it speaks against.
     pub const fn blame(self) -> Blame {
         match self {
-            ErrorKind::Configuration(_) => Blame::Configuration,
+            ErrorKind::Configuration(_) | ErrorKind::Untrusted => Blame::Configuration,
             ErrorKind::Overloaded { .. } | ErrorKind::Busy => Blame::Load,
             ErrorKind::NotOffered
             | ErrorKind::Unavailable
@@ -179,6 +183,8 @@ impl ErrorKind {
             ErrorKind::Unresolved => "unresolved",
             ErrorKind::Unreachable => "unreachable",
             ErrorKind::ConnectTimeout => "connect_timeout",
+            ErrorKind::Untrusted => "untrusted",
+            ErrorKind::Tls => "tls",
             ErrorKind::Closed => "closed",
             ErrorKind::NoReply => "no_reply",
             ErrorKind::Idle => "idle",
@@ -206,6 +212,10 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Unresolved => f.write_str("its name has no address"),
             ErrorKind::Unreachable => f.write_str("it refuses connections or cannot be reached"),
             ErrorKind::ConnectTimeout => f.write_str("it does not accept connections in time"),
+            ErrorKind::Untrusted => {
+                f.write_str("its certificate is for another name, out of date, or not to be trusted")
+            }
+            ErrorKind::Tls => f.write_str("it speaks no TLS that we speak"),
             ErrorKind::Closed => f.write_str("it closed the connection before its answer was whole"),
             ErrorKind::NoReply => f.write_str("it did not answer in time"),
             ErrorKind::Idle => f.write_str("its answer stopped in the middle"),

@@ -1,7 +1,6 @@
 //! The driver: a conversation on a connection, both ways at once, under idle timers and one absolute deadline.
 
 use std::future::poll_fn;
-use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -13,7 +12,6 @@ use super::conversation::{Answer, Conversation, Event};
 use super::error::ErrorKind;
 use super::pool::{Link, Pool};
 use super::settings::IcapTimeouts;
-use crate::net::socket::{poll_recv, poll_send};
 
 /// Bytes read at a time, from the server and from the body.
 const READ: usize = 16 * 1024;
@@ -188,9 +186,12 @@ impl<B: BodySource> Exchange<B> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Moved {
         let pending = self.talk.pending();
         if pending.is_empty() {
+            if let Poll::Ready(Err(_)) = self.link.wire().poll_flush(cx) {
+                self.talk.stop_writing();
+            }
             return Moved::Nothing;
         }
-        match poll_send(self.link.stream(), cx, &[IoSlice::new(pending)]) {
+        match self.link.wire().poll_send(cx, pending) {
             Poll::Pending => return Moved::Nothing,
             Poll::Ready(Ok(count)) => self.talk.written(count),
             // What the server said before it closed may still be read.
@@ -200,7 +201,7 @@ impl<B: BodySource> Exchange<B> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<Moved, ErrorKind> {
-        match poll_recv(self.link.stream(), cx, &mut self.buffer) {
+        match self.link.wire().poll_recv(cx, &mut self.buffer) {
             Poll::Pending => Ok(Moved::Nothing),
             Poll::Ready(Ok(0) | Err(_)) => Err(ErrorKind::Closed),
             Poll::Ready(Ok(count)) => {

@@ -1,5 +1,7 @@
 //! What a service says it found, in the fields that vendors have agreed on more or less.
 
+use std::fmt;
+
 use super::head::{IcapHead, legible};
 
 /// What was done about a finding.
@@ -11,6 +13,17 @@ pub enum Resolution {
     Repaired,
     /// The message was blocked.
     Blocked,
+}
+
+impl Resolution {
+    /// The word in logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Resolution::NotRepaired => "not repaired",
+            Resolution::Repaired => "repaired",
+            Resolution::Blocked => "blocked",
+        }
+    }
 }
 
 /// One finding.
@@ -29,10 +42,17 @@ pub struct Findings {
     pub found: Vec<Finding>,
     /// The service says that it blocked the message (`X-Response-Info`).
     pub says_blocked: bool,
+    /// Why, in its own words, fit to be shown. It may give a reason for anything, so this alone is no finding.
+    pub reason: Option<String>,
 }
+
+/// Fields that give a reason in free text; the first that says something counts.
+const REASONS: [&str; 3] = ["X-Blocked-Reason", "X-Block-Reason", "X-Response-Desc"];
 
 /// Most findings that are kept.
 const MOST: usize = 16;
+/// Most findings that are written out.
+const MOST_SHOWN: usize = 3;
 /// Lines of one finding in `X-Violations-Found`: file, threat, problem, resolution.
 const VIOLATION_LINES: usize = 4;
 
@@ -48,7 +68,12 @@ impl Findings {
             found = head.field("X-Violations-Found").map(violations).unwrap_or_default();
         }
         let info = head.field("X-Response-Info").unwrap_or_default();
-        Self { found, says_blocked: info.trim_ascii().eq_ignore_ascii_case(b"blocked") }
+        let reason = REASONS.iter().filter_map(|name| head.field(name)).find(|text| !text.trim_ascii().is_empty());
+        Self {
+            found,
+            says_blocked: info.trim_ascii().eq_ignore_ascii_case(b"blocked"),
+            reason: reason.map(|text| legible(text.trim_ascii())),
+        }
     }
 
     /// The first threat that has a name.
@@ -64,6 +89,27 @@ impl Findings {
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty() && !self.says_blocked
+    }
+}
+
+/// What was found and what became of it, on one line; nothing where nothing was found.
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, finding) in self.found.iter().take(MOST_SHOWN).enumerate() {
+            let name = if finding.threat.is_empty() { "no name given" } else { &finding.threat };
+            let comma = if at > 0 { ", " } else { "" };
+            write!(f, "{comma}{name} ({})", finding.resolution.label())?;
+        }
+        if self.found.len() > MOST_SHOWN {
+            write!(f, " and {} more", self.found.len() - MOST_SHOWN)?;
+        }
+        if self.found.is_empty() && self.says_blocked {
+            f.write_str("blocked")?;
+        }
+        match &self.reason {
+            Some(reason) if !self.is_empty() => write!(f, ": {reason}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -143,6 +189,23 @@ mod tests {
         ] {
             let found = findings(fields);
             assert_eq!((found.threat(), found.is_bad()), (threat, bad), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn told_on_one_line() {
+        for (fields, told) in [
+            ("", ""),
+            ("X-Response-Desc: nothing to say\r\n", ""),
+            ("X-Infection-Found: Type=0; Resolution=2; Threat=Eicar;\r\n", "Eicar (blocked)"),
+            ("X-Virus-ID: A\r\nX-Blocked-Reason:  \r\nX-Block-Reason: Infected\r\n", "A (blocked): Infected"),
+            ("X-Response-Info: Blocked\r\nX-Response-Desc: too\x07 large\r\n", "blocked: too\u{fffd} large"),
+            (
+                "X-Violations-Found: 5\r\n\tf\r\n\tA\r\n\t0\r\n\t1\r\n\tg\r\n\t\r\n\t0\r\n\t0\r\n",
+                "A (repaired), no name given (not repaired), no name given (blocked) and 2 more",
+            ),
+        ] {
+            assert_eq!(findings(fields).to_string(), told, "{fields:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The head of an ICAP answer: strict in what it means, tolerant in how lines are written (folds, bare line feeds).
+//! ICAP heads: strict in what they mean, tolerant in how lines are written (folds, bare line feeds).
 
 use super::error::Fault;
 use crate::http::field::list;
@@ -19,8 +19,8 @@ pub struct HeadEnd {
 }
 
 impl HeadEnd {
-    /// The length of the head at the start of `input`, its empty line included; `None` when more is needed. `input` must
-    /// begin with what it held in the call before.
+    /// The length of the head of an answer at the start of `input`, its empty line included; `None` when more is needed.
+    /// `input` must begin with what it held in the call before.
     ///
     /// # Errors
     /// [`Fault`] as soon as it is certain that no head can come of it.
@@ -29,6 +29,14 @@ impl HeadEnd {
         if input[..known] != BEGINNING[..known] {
             return Err(Fault::StatusLine);
         }
+        self.find_any(input)
+    }
+
+    /// As [`HeadEnd::find`], whatever the first line is.
+    ///
+    /// # Errors
+    /// [`Fault::HeadTooLarge`].
+    pub fn find_any(&mut self, input: &[u8]) -> Result<Option<usize>, Fault> {
         while let Some(offset) = memchr::memchr(b'\n', &input[self.scanned..]) {
             let at = self.scanned + offset;
             let line = &input[self.line_start..at];
@@ -46,22 +54,17 @@ impl HeadEnd {
     }
 }
 
-/// A head of an answer.
+/// The fields of a head, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IcapHead {
-    /// The status, 100 to 999.
-    pub status: u16,
-    fields: Vec<(Vec<u8>, Vec<u8>)>,
-}
+pub struct Fields(Vec<(Vec<u8>, Vec<u8>)>);
 
-impl IcapHead {
-    /// Reads a complete head. Folded lines become one value with line feeds in it.
+impl Fields {
+    /// Reads the lines of a head behind its first one, up to the empty line. Folded lines become one value with line feeds
+    /// in it.
     ///
     /// # Errors
-    /// [`Fault::StatusLine`] or [`Fault::Field`].
-    pub fn parse(head: &[u8]) -> Result<Self, Fault> {
-        let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let status = status_of(lines.next().unwrap_or_default()).ok_or(Fault::StatusLine)?;
+    /// [`Fault::Field`].
+    pub fn read<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Self, Fault> {
         let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         for line in lines.take_while(|line| !line.is_empty()) {
             if line.iter().any(|byte| matches!(byte, b'\r' | 0)) {
@@ -80,24 +83,64 @@ impl IcapHead {
             }
             fields.push((name.to_vec(), value.to_vec()));
         }
-        Ok(Self { status, fields })
+        Ok(Self(fields))
     }
 
     /// The first field of this name, in any letter case.
-    pub fn field(&self, name: &str) -> Option<&[u8]> {
-        let named = self.fields.iter().find(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes()));
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        let named = self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes()));
         named.map(|(_, value)| value.as_slice())
     }
 
     /// Every field of this name.
-    pub fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let of_name = self.fields.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes()));
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let of_name = self.0.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name.as_bytes()));
         of_name.map(|(_, value)| value.as_slice())
     }
 
     /// Whether a list field has this member, in any letter case.
     pub fn lists(&self, name: &str, member: &str) -> bool {
-        self.fields(name).flat_map(list).any(|own| own.eq_ignore_ascii_case(member.as_bytes()))
+        self.all(name).flat_map(list).any(|own| own.eq_ignore_ascii_case(member.as_bytes()))
+    }
+}
+
+/// The lines of a head, their ends left off.
+pub(super) fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// A head of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IcapHead {
+    /// The status, 100 to 999.
+    pub status: u16,
+    fields: Fields,
+}
+
+impl IcapHead {
+    /// Reads a complete head.
+    ///
+    /// # Errors
+    /// [`Fault::StatusLine`] or [`Fault::Field`].
+    pub fn parse(head: &[u8]) -> Result<Self, Fault> {
+        let mut lines = lines(head);
+        let status = status_of(lines.next().unwrap_or_default()).ok_or(Fault::StatusLine)?;
+        Ok(Self { status, fields: Fields::read(lines)? })
+    }
+
+    /// The first field of this name, in any letter case.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields.first(name)
+    }
+
+    /// Every field of this name.
+    pub fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields.all(name)
+    }
+
+    /// Whether a list field has this member, in any letter case.
+    pub fn lists(&self, name: &str, member: &str) -> bool {
+        self.fields.lists(name, member)
     }
 
     /// The service tag without its quotes; none when it is missing or empty.

@@ -33,6 +33,16 @@ pub struct Report {
     pub connection: Freshness,
 }
 
+impl Report {
+    /// What is worth a place in a log: what was found, and whatever else is known; on one line, fit to be shown.
+    pub fn summary(&self) -> String {
+        let istag = self.istag.as_deref().unwrap_or("none");
+        let found = self.findings.to_string();
+        let found = if found.is_empty() { "nothing found" } else { &found };
+        format!("{found}; ICAP {}, tag {istag}, {} bytes given", self.status, self.body_given)
+    }
+}
+
 /// What a service made of a message.
 #[derive(Debug)]
 pub enum Outcome<B> {
@@ -116,7 +126,7 @@ impl<B: BodySource> Reply<B> {
                 if judge(&report, Some(&head), original) == Judgement::Blocked {
                     underway.count(Ended::Blocked);
                 }
-                let body = AdaptedBody::new(*exchange, head.declared, transaction, underway);
+                let body = AdaptedBody::new(exchange, head.declared, transaction, underway);
                 Outcome::Replaced { report, head, body }
             }
         }
@@ -158,8 +168,8 @@ pub enum Sameness {
 }
 
 impl<B: BodySource> AdaptedBody<B> {
-    fn new(exchange: Exchange<B>, declared: Option<u64>, transaction: Transaction, underway: Underway) -> Self {
-        let (coming, same) = (Coming::Adapted(Box::new(exchange)), Sameness::SoFar { bytes: 0 });
+    fn new(exchange: Box<Exchange<B>>, declared: Option<u64>, transaction: Transaction, underway: Underway) -> Self {
+        let (coming, same) = (Coming::Adapted(exchange), Sameness::SoFar { bytes: 0 });
         Self { coming, declared, same, transaction, underway }
     }
 

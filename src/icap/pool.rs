@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::link::{Link, Seat};
 use super::error::ErrorKind;
-use crate::net::socket::{Idle, look};
+use crate::net::socket::Idle;
 
 /// Most that may wait for a connection.
 const LONGEST_QUEUE: u32 = 64;
@@ -283,8 +283,8 @@ impl State {
     fn pop_idle(&mut self, now: Instant, dropped: &mut Vec<Kept>) -> Option<Link> {
         let here = thread::current().id();
         while let Some(at) = self.idle.iter().rposition(|kept| kept.home == here) {
-            let kept = self.idle.remove(at);
-            let seen = look(kept.link.stream());
+            let mut kept = self.idle.remove(at);
+            let seen = kept.link.wire().look();
             if seen == Idle::Quiet && kept.since + self.keep > now {
                 return Some(kept.link);
             }

@@ -31,7 +31,7 @@ pub(super) fn write_message(url: &ServiceUrl, message: &Message, opening: &Openi
 }
 
 fn write_start(method: &str, url: &ServiceUrl, out: &mut Vec<u8>) {
-    for piece in [method, " ", url.text(), " ICAP/1.0\r\nHost: ", url.host_field(), "\r\n"] {
+    for piece in [method, " ", url.target(), " ICAP/1.0\r\nHost: ", url.host_field(), "\r\n"] {
         out.extend_from_slice(piece.as_bytes());
     }
 }

@@ -38,8 +38,10 @@ impl IcapServices {
     }
 
     /// To be called about once a second; see [`IcapClient::tidy`].
-    pub fn tidy(&self) {
-        self.clients.iter().for_each(|client| client.tidy());
+    pub async fn tidy(&self) {
+        for client in &self.clients {
+            client.tidy().await;
+        }
     }
 
     /// What each service has done, and how it stands.

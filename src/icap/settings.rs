@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::url::ServiceUrl;
+use crate::tls::trust::Trust;
 
 /// What a service adapts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,10 @@ pub struct IcapService {
     pub name: Arc<str>,
     /// Its servers, at least one.
     pub urls: Vec<ServiceUrl>,
+    /// Servers that are asked only where none of `urls` can be.
+    pub standby_urls: Vec<ServiceUrl>,
+    /// Who vouches for servers under TLS.
+    pub trust: Trust,
     /// What it adapts.
     pub methods: Vec<IcapMethod>,
     /// What becomes of messages that could not be judged.
@@ -158,6 +163,8 @@ impl IcapService {
         Self {
             name: name.into(),
             urls,
+            standby_urls: Vec::new(),
+            trust: Trust::System,
             methods: vec![IcapMethod::Respmod],
             on_failure: OnFailure::default(),
             max_connections: 32,

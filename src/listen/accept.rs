@@ -46,6 +46,11 @@ impl Workers {
         Self { counters, inboxes, next_id: AtomicU64::new(1) }
     }
 
+    /// An id for the next connection.
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// The worker that should serve the next connection accepted by worker `own`.
     fn choose(&self, own: usize) -> usize {
         let load = |index: usize| self.counters[index].client_connections.get();
@@ -87,7 +92,7 @@ impl Acceptor {
         }
     }
 
-    fn newest(&self) -> Rc<Services> {
+    pub(super) fn newest(&self) -> Rc<Services> {
         self.services.borrow().clone()
     }
 
@@ -114,13 +119,13 @@ impl Acceptor {
         // Options fail only on a socket that is dead already; serving it ends at once.
         let _ = set_client_options(&stream);
         let services = self.newest();
-        let id = self.workers.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = self.workers.next_id();
         let row = services.live.insert(id, peer, listener.name.clone(), &services.nothing);
         // The worker's runtime owns the task; it ends with its client, or with the worker.
         drop(tokio::task::spawn_local(serve(stream, row, services)));
     }
 
-    async fn survive(&self, fault: &io::Error) {
+    pub(super) async fn survive(&self, fault: &io::Error) {
         match fault.raw_os_error().map(Errno::from_raw_os_error) {
             // The client left before it was accepted.
             Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => return,

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ pub enum Idle {
 }
 
 /// Looks at an idle connection: one byte is peeked at, none taken. A reset is told once.
-pub fn look(socket: &TcpStream) -> Idle {
+pub fn look(socket: &impl AsFd) -> Idle {
     let mut byte = [0u8; 1];
     match recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
         Err(rustix::io::Errno::AGAIN) => Idle::Quiet,

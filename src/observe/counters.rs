@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::http::method::METHODS;
+use crate::observe::icap_server::IcapServerCounters;
 use crate::observe::inspection_counters::InspectionCounters;
 
 /// A number only one thread adds to, so that no locked instruction is needed.
@@ -152,6 +153,8 @@ pub struct WorkerCounters {
     pub panics: Counter,
     /// What came of inspections.
     pub inspection: InspectionCounters,
+    /// Our ICAP server.
+    pub icap_server: IcapServerCounters,
     /// Hang-up seen to last upstream closed, by the phase it was seen in.
     pub cancel_latency: [Histogram<10>; Phase::COUNT],
     /// First byte of the request head to the end of the exchange.
@@ -193,6 +196,7 @@ impl Default for WorkerCounters {
             loop_lag_micros: Counter::default(),
             panics: Counter::default(),
             inspection: InspectionCounters::default(),
+            icap_server: IcapServerCounters::default(),
             cancel_latency: std::array::from_fn(|_| Histogram::new(&CANCEL_BOUNDS)),
             request_duration: Histogram::new(&REQUEST_BOUNDS),
             connect_duration: Histogram::new(&CONNECT_BOUNDS),

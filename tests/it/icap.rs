@@ -3,6 +3,8 @@
 mod failing;
 mod odd;
 mod pool;
+mod reach;
+mod relay;
 mod server;
 mod stats;
 mod transfers;

@@ -12,6 +12,7 @@ mod half_close;
 mod house;
 mod icap;
 mod inspect;
+mod icap_server;
 mod keep_alive;
 mod limits;
 mod load;

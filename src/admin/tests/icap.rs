@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::icap::breaker::BreakerState;
-use crate::icap::endpoint::EndpointState;
+use crate::icap::endpoint::{EndpointState, Rank};
 use crate::icap::error::ErrorKind;
 use crate::icap::pool::PoolUsage;
 use crate::icap::settings::IcapMethod;
@@ -14,6 +14,7 @@ use crate::observe::counters::HistogramSum;
 fn server(host: &str, breaker: BreakerState) -> EndpointState {
     EndpointState {
         server: format!("icap://{host}/respmod").into(),
+        rank: if breaker == BreakerState::Open { Rank::First } else { Rank::StandBy },
         open: 2,
         connections: PoolUsage { open: 5, idle: 3, limit: 32, waiting: 1 },
         breaker,
@@ -76,9 +77,9 @@ fn services_are_listed_with_their_servers() {
         "name": "av", "open": 4, "oldest_open_ms": 1500, "retries": 3, "istag_changes": 6,
         "transactions": {"REQMOD": {"abandoned": 1}, "RESPMOD": {"clean": 7}},
         "servers": [
-            {"url": "icap://a.test/respmod", "breaker": "closed", "trouble": null, "open": 2, "connections": connections,
+            {"url": "icap://a.test/respmod", "rank": "stand_by", "breaker": "closed", "trouble": null, "open": 2, "connections": connections,
              "service": null, "istag": null},
-            {"url": "icap://b.test/respmod", "breaker": "open", "trouble": "unreachable", "open": 2,
+            {"url": "icap://b.test/respmod", "rank": "first", "breaker": "open", "trouble": "unreachable", "open": 2,
              "connections": connections, "service": null, "istag": null},
         ],
     });

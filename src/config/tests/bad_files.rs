@@ -71,12 +71,15 @@ fn services_and_scanners() {
         ("[icap.builtin]\nurls = \"icap://a.example/\"\n", &[(1, 7, "`builtin` is the scanner", "another name")]),
         ("[icap.\"a b\"]\nurls = \"icap://a.example/\"\n", &[(1, 7, "`a b` cannot be a name", "letters")]),
         (
-            "[icap.av]\nurls = [\"http://a.example/\", \"icap://a.example/\", \"icaps://a.example/\"]\n",
+            "[icap.av]\nurls = [\"http://a.example/\", \"icap://a.example/\", \"unix:av.sock:/x\"]\n",
             &[
                 (2, 9, "`http://a.example/` is not the address", "icap://host:port/path"),
-                (2, 51, "icaps", "not supported yet"),
+                (2, 51, "unix:av.sock", "unix:/path/of/the/socket"),
             ],
         ),
+        (&with("standby_urls = [\"icap:b\"]\n"), &[(3, 17, "`icap:b` is not the address", "icap://host:port/path")]),
+        (&with("ca_file = \"/no/such.pem\"\n"), &[(3, 11, "`/no/such.pem` cannot be used: No such file", "PEM file")]),
+        (&with("ca_file = \"/dev/null\"\n"), &[(3, 11, "there is no certificate in it", "authorities that vouch")]),
         (&with("methods = [\"RESPMD\", \"x\"]\n"), &[(3, 12, "`RESPMD`", "`RESPMOD`?"), (3, 22, "`x`", "one of")]),
         (&with("methods = []\n"), &[(3, 11, "asked nothing", "`RESPMOD`")]),
         (&with("on_failure = \"pas\"\n"), &[(3, 14, "`pas`", "did you mean `pass`?")]),
@@ -120,6 +123,25 @@ fn what_is_held_and_where() {
         ),
         ("[inspect]\nspool_dir = \"/proc/self/stat\"\n", &[(2, 13, "`/proc/self/stat` is not a directory", "")]),
         ("[inspect]\nspool_dir = \"\"\n", &[(2, 13, "there is no directory", "leave the key out")]),
+    ]);
+}
+
+#[test]
+fn icap_servers() {
+    let one = "[[icap_server]]\nbind = \"127.0.0.1:1345\"\n";
+    table(&[
+        ("[[icap_server]]\n", &[(1, 1, "this ICAP server has no address", "bind = \"127.0.0.1:1345\"")]),
+        ("[icap_server]\nbind = \"127.0.0.1:1345\"\n", &[(1, 1, "`icap_server`", "[[icap_server]]")]),
+        (&format!("{one}alow = []\n"), &[(3, 1, "unknown key `alow`", "`allow`?")]),
+        (&format!("{one}allow = [\"10.0.0.1\"]\n"), &[(3, 10, "an address, not a range", "10.0.0.1/32")]),
+        (
+            &format!("{one}[[icap_server]]\nbind = \"127.0.0.1:1346\"\n"),
+            &[(3, 1, "two ICAP servers are called `icap`", "")],
+        ),
+        (
+            &format!("{one}[[forward]]\nname = \"a\"\nbind = \"0.0.0.0:1345\"\n"),
+            &[(5, 8, "in each other's way", "an address or a port of its own")],
+        ),
     ]);
 }
 

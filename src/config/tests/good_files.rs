@@ -8,6 +8,7 @@ use super::good;
 use crate::config::settings::Settings;
 use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, Overrides, parse, render};
+use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService, OnFailure};
 use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
 use crate::limits::settings::{LimitMode, LimitSettings};
@@ -15,6 +16,7 @@ use crate::net::resolver::settings::ResolverKind;
 use crate::observe::access_log::{AccessFormat, AccessSink};
 use crate::policy::destination::PortSet;
 use crate::policy::half_close::{FinPolicy, HalfClose, Profile, ServerFin};
+use crate::tls::trust::Trust;
 
 #[test]
 fn the_default_file_is_the_default() {
@@ -56,7 +58,8 @@ fn the_commented_examples_are_right() {
         .collect();
     // The rule files of the example are there when it stands beside those of this repository.
     let base = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let settings = parse("t.toml", base, uncommented.join("\n").into(), &Overrides::default()).expect("good");
+    let text = uncommented.join("\n").replace("/etc/tether/icap-ca.pem", "tests/it/icap/tls/ca.pem");
+    let settings = parse("t.toml", base, text.into(), &Overrides::default()).expect("good");
     assert_eq!(settings.policies.dir, Some(base.join("policies")));
     assert_eq!(settings.state.dir.as_deref(), Some(Path::new("/var/lib/tether")));
     assert_eq!(settings.limits.memory, Some(2 << 30));
@@ -65,7 +68,11 @@ fn the_commented_examples_are_right() {
     assert_eq!(settings.destinations.allow.len(), 2);
     assert_eq!(settings.resolver.hosts.len(), 2);
     let url = "icap://127.0.0.1:1344/respmod".parse().expect("address");
-    assert_eq!(settings.icap, [IcapService::new("av", vec![url])]);
+    let av = &settings.icap[0];
+    assert!(matches!(&av.trust, Trust::Only { file, .. } if file.starts_with(base)));
+    assert_eq!(&**av.standby_urls[0].text(), "icap://127.0.0.2:1344/respmod");
+    let plain = IcapService { trust: Trust::System, standby_urls: Vec::new(), ..av.clone() };
+    assert_eq!(plain, IcapService::new("av", vec![url]));
     assert_eq!(settings.inspect.default, [ScannerName::BuiltIn, ScannerName::Icap("av".into())]);
     assert_eq!(settings.inspect.spool.dir, Some(PathBuf::from("/var/tmp")));
 }
@@ -149,6 +156,32 @@ fn the_directory_of_held_bodies_is_found_beside_the_file() {
     let text = "[inspect]\nspool_dir = \"held\"\n";
     let settings = parse("t.toml", root.path(), text.into(), &Overrides::default()).expect("good");
     assert_eq!(settings.inspect.spool.dir, Some(root.path().join("held")));
+}
+
+#[test]
+fn a_service_under_tls_arrives_with_those_who_stand_by() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("ca.pem"), include_str!("../../../tests/it/icap/tls/ca.pem")).expect("a file");
+    let text =
+        "[icap.av]\nurls = \"icaps://av.example/x\"\nstandby_urls = [\"unix:/run/av.sock:/x\"]\nca_file = \"ca.pem\"\n";
+    let settings = parse("tether.toml", folder.path(), text.into(), &Overrides::default()).expect("good");
+    let service = &settings.icap[0];
+    assert_eq!(&**service.standby_urls[0].text(), "unix:/run/av.sock:/x");
+    assert!(matches!(&service.trust, Trust::Only { file, .. } if *file == folder.path().join("ca.pem")));
+    assert_eq!(good(&render(&settings)).icap, settings.icap);
+}
+
+#[test]
+fn icap_servers_arrive_and_answer_this_machine_only() {
+    let settings = good(
+        "[[icap_server]]\nbind = \"127.0.0.1:1345\"\n[[icap_server]]\nname = \"squid\"\nbind = \"[::]:1346\"\nallow = [\"10.0.0.0/8\"]\n",
+    );
+    let ip = |text: &str| text.parse().expect("an address");
+    let [plain, squid] = &settings.icap_server[..] else { panic!("two were written") };
+    assert_eq!(*plain, IcapServerSettings::new("icap", "127.0.0.1:1345".parse().expect("address")));
+    assert_eq!((&*squid.name, squid.allow.len()), ("squid", 1));
+    assert!(squid.admits(ip("10.1.2.3")) && !squid.admits(ip("127.0.0.1")) && plain.admits(ip("::1")));
+    assert!(good("").icap_server.is_empty(), "there is none unless it is written");
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn each_key_that_needs_a_restart_is_named_alone() {
         (format!("{OLD}[[forward]]\nname = \"b\"\nbind = \"127.0.0.1:2\"\n"), &["forward"]),
         (OLD.replace("\"a\"", "\"b\""), &["forward.name"]),
         (OLD.replace(".1:1\"", ".1:2\""), &["forward.bind"]),
+        (format!("{OLD}[[icap_server]]\nbind = \"127.0.0.1:3\"\n"), &["icap_server"]),
         (format!("{OLD}[resolver]\nkind = \"system\"\n"), &["resolver.kind"]),
         (format!("{OLD}[resolver.hosts]\n\"a.example\" = \"::1\"\n"), &["resolver.hosts"]),
         (format!("{OLD}[log]\naccess = \"off\"\n"), &["log.access"]),

@@ -12,7 +12,8 @@ use crate::admin::settings::{AdminSettings, AdminTokens};
 use crate::config::render;
 use crate::config::settings::{PolicySettings, Settings, StateSettings};
 use crate::flow::settings::Timeouts;
-use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure};
+use crate::icap::server::settings::IcapServerSettings;
+use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, VerdictUse};
 use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
@@ -143,11 +144,23 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
             let url = "icap://av.example:1345/x?y=1".parse().expect("address");
             let mut service = IcapService::new(&name, vec![url]);
             service.on_failure = if pass { OnFailure::Pass } else { OnFailure::Block };
+            service.verdicts = if both { VerdictUse::Asked } else { VerdictUse::Kept };
             service.methods.extend(both.then_some(IcapMethod::Reqmod));
             service.timeouts = IcapTimeouts { connect, first_reply, whole, ..service.timeouts };
             IcapService { max_connections, preview, ..service }
         };
         services.into_iter().map(service).collect()
+    })
+}
+
+fn icap_servers() -> impl Strategy<Value = Vec<IcapServerSettings>> {
+    let port = (any::<IpAddr>(), prop::collection::vec(network(), 0..3));
+    prop::collection::btree_map("[A-Za-z0-9._-]{1,20}", port, 0..3).prop_map(|ports| {
+        let port = |(name, (ip, allow)): (String, (IpAddr, _))| IcapServerSettings {
+            allow,
+            ..IcapServerSettings::new(&name, SocketAddr::new(ip, 0))
+        };
+        ports.into_iter().map(port).collect()
     })
 }
 
@@ -186,6 +199,7 @@ prop_compose! {
         spool in spool().boxed(),
         learn in prop::sample::select(&[Learn::Off, Learn::Suggest, Learn::On][..]),
         state in prop::option::of(Just(PathBuf::from("/proc/state"))),
+        icap_server in icap_servers().boxed(),
     ) -> Settings {
         resolver.deadline = timeouts.resolve;
         let default = icap.iter().rev().map(|service| ScannerName::Icap(service.name.clone())).collect();
@@ -197,6 +211,7 @@ prop_compose! {
             limits,
             policies: PolicySettings { dir, ..PolicySettings::default() },
             icap,
+            icap_server,
             inspect: InspectSettings { default, hold, spool },
             bypass: BypassSettings { learn },
             state: StateSettings { dir: state },

@@ -11,7 +11,9 @@ use super::super::breaker::Admission;
 use super::super::error::ErrorKind;
 use super::super::settings::IcapService;
 use super::super::stats::Counters;
-use super::Endpoint;
+use super::super::url::ServiceUrl;
+use super::dial::Dialler;
+use super::{Endpoint, Rank};
 
 /// The servers of a service.
 #[derive(Debug)]
@@ -23,7 +25,12 @@ pub struct Endpoints {
 impl Endpoints {
     /// Those of `settings`.
     pub(in crate::icap) fn new(settings: &IcapService, counters: &Arc<Counters>) -> Self {
-        let all = settings.urls.iter().map(|url| Endpoint::new(url.clone(), settings, counters)).collect();
+        let dialler = Dialler::new(settings);
+        let endpoint = |url: &ServiceUrl, rank| {
+            Endpoint::new(url.clone(), rank, (settings.max_connections, dialler.clone()), counters)
+        };
+        let first = settings.urls.iter().map(|url| endpoint(url, Rank::First));
+        let all = first.chain(settings.standby_urls.iter().map(|url| endpoint(url, Rank::StandBy))).collect();
         let seed = RandomState::new().build_hasher().finish();
         Self { all, random: Arc::new(AtomicU64::new(seed)) }
     }
@@ -33,12 +40,18 @@ impl Endpoints {
         &self.all
     }
 
-    /// Begins a transaction at a server that works, other than `not`; `None` when there is none.
+    /// Begins a transaction at a server that works, other than `not`; `None` when there is none. One that stands by is
+    /// chosen only where there is no other.
     pub fn begin(&self, not: Option<&Arc<Endpoint>>) -> Option<Transaction> {
+        Rank::ALL.into_iter().find_map(|rank| self.begin_among(rank, not))
+    }
+
+    fn begin_among(&self, rank: Rank, not: Option<&Arc<Endpoint>>) -> Option<Transaction> {
         let now = Instant::now();
-        let is_other = |one: &&Arc<Endpoint>| not.is_none_or(|not| !Arc::ptr_eq(one, not));
-        let mut fit: Vec<&Arc<Endpoint>> =
-            self.all.iter().filter(is_other).filter(|one| one.is_available(now)).collect();
+        let is_fit = |one: &&Arc<Endpoint>| {
+            one.rank == rank && not.is_none_or(|not| !Arc::ptr_eq(one, not)) && one.is_available(now)
+        };
+        let mut fit: Vec<&Arc<Endpoint>> = self.all.iter().filter(is_fit).collect();
         while !fit.is_empty() {
             let chosen = fit.swap_remove(self.choose(&fit));
             if let Some(transaction) = self.admitted(chosen, now) {

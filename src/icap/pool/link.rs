@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
-
 use super::Pool;
-use crate::net::socket::reset_on_drop;
+use crate::icap::wire::Wire;
 
 /// What becomes of a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ enum State {
 #[derive(Debug)]
 pub struct Link {
     // Dropped before `seat`: a seat is free when the connection is closed.
-    stream: TcpStream,
+    wire: Wire,
     seat: Seat,
     carried: u32,
     state: State,
@@ -52,13 +50,13 @@ pub struct Link {
 
 impl Link {
     /// A new connection on this seat.
-    pub fn new(stream: TcpStream, seat: Seat) -> Self {
-        Self { stream, seat, carried: 0, state: State::Quiet }
+    pub fn new(wire: Wire, seat: Seat) -> Self {
+        Self { wire, seat, carried: 0, state: State::Quiet }
     }
 
     /// The socket.
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
+    pub fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
     }
 
     /// Requests that it has carried.
@@ -81,7 +79,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if self.state == State::UnderWay {
-            reset_on_drop(&self.stream);
+            self.wire.reset_on_drop();
             self.seat.end = SeatEnd::Cooling;
         }
     }

@@ -57,10 +57,12 @@ impl Ended {
     /// What a failure counts as.
     pub const fn by(kind: ErrorKind) -> Self {
         match kind {
-            ErrorKind::NotOffered | ErrorKind::Configuration(_) => Ended::Configuration,
+            ErrorKind::NotOffered | ErrorKind::Configuration(_) | ErrorKind::Untrusted => Ended::Configuration,
             ErrorKind::Unavailable => Ended::Unavailable,
             ErrorKind::Busy | ErrorKind::Overloaded { .. } => Ended::Overload,
-            ErrorKind::Unresolved | ErrorKind::Unreachable | ErrorKind::ConnectTimeout => Ended::Connect,
+            ErrorKind::Unresolved | ErrorKind::Unreachable | ErrorKind::ConnectTimeout | ErrorKind::Tls => {
+                Ended::Connect
+            }
             ErrorKind::Closed => Ended::Closed,
             ErrorKind::NoReply
             | ErrorKind::Idle

@@ -120,7 +120,7 @@ fn manner(reason: Reason) -> Manner {
     }
 }
 
-/// The setting under `[timeouts]` that ran out, for the reasons that are one.
+/// The setting under `[timeouts]`, or `deadline` of `[inspect]`, that ran out, for the reasons that are one.
 pub fn timer_of(reason: Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::RequestHeadTimeout => "request_head",
@@ -133,6 +133,7 @@ pub fn timer_of(reason: Reason) -> Option<&'static str> {
         Reason::UpstreamWriteTimeout => "upstream_write",
         Reason::HalfCloseLimit => "half_close_http",
         Reason::TunnelHalfClose => "half_close_tunnel",
+        Reason::SlowFile => "deadline",
         _ => return None,
     })
 }
@@ -176,7 +177,7 @@ mod tests {
         url_blocked proxy policy -                  request_too_large proxy limit -
         response_too_large proxy limit -            size_cut proxy limit -
         scanner_failed proxy policy -               scanner_cut proxy policy -
-        scan_overload proxy limit -                 slow_file proxy time_out -";
+        scan_overload proxy limit -                 slow_file proxy time_out deadline";
 
     #[test]
     fn every_reason_tells_who_closed_and_how() {

@@ -48,6 +48,26 @@ fn every_end_is_counted_once() {
 }
 
 #[test]
+fn a_report_in_one_line() {
+    for (fields, told) in [
+        (
+            "X-Virus-ID: Eicar\r\nX-Blocked-Reason: Infected\r\n",
+            "Eicar (blocked): Infected; ICAP 204, tag t1, 5 bytes given",
+        ),
+        ("", "nothing found; ICAP 204, tag t1, 5 bytes given"),
+    ] {
+        let answer = UNCHANGED.replace("\r\n\r\n", &format!("\r\n{fields}\r\n"));
+        let server = serve(PREVIEW, move |visit, _| {
+            visit.send(&answer);
+        });
+        let client = client(&server);
+        let message = Message::file("a", 5).expect("a message");
+        let outcome = run(client.adapt(&message, InMemory(b"hello"))).expect("a verdict");
+        assert_eq!(outcome.report().summary(), told);
+    }
+}
+
+#[test]
 fn who_leaves_early_has_abandoned_it() {
     let server = serve(PREVIEW, |visit, _| visit.wait_for_their_end());
     let client = client(&server);

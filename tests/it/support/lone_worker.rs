@@ -60,6 +60,7 @@ impl LoneWorker {
             workers: Arc::new(Workers::new(vec![counters.clone()], vec![sender])),
             inbox,
             listeners: vec![(listener, Arc::new(settings.forward[0].clone()))],
+            icap_listeners: Vec::new(),
             stage: stages,
             counters: counters.clone(),
             live: live.clone(),

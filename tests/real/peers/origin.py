@@ -110,6 +110,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.05)
         self.until_closed("events", lambda: self.connection.recv(1) or self.gone())
 
+    def get_scores(self, query, rest):
+        """A ticker that does not say that it is one; after two events the file `then`, where there is one."""
+        self.begin(("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked"))
+        for number in range(1000):
+            self.chunk(b"goal %d\n" % number)
+            if number == 1 and "then" in query:
+                self.chunk((self.server.directory / query["then"]).read_bytes())
+            self.wfile.flush()
+            time.sleep(1.5)
+
     def get_report(self, query, rest):
         self.note("report", query["text"])
         self.send(200, b"thank you\n")

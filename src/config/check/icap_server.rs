@@ -1,0 +1,64 @@
+//! `[[icap_server]]`: names, addresses, who may ask.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+
+use serde_spanned::Spanned;
+
+use super::binds::Bind;
+use super::names::unique_names;
+use crate::config::problem::{Place, Problems};
+use crate::config::read::{Completeness, Draft};
+use crate::config::shape::{IcapServerShape, Section, Shape};
+use crate::config::value;
+use crate::icap::server::settings::{IcapServerSettings, loopback};
+
+/// The name of the section.
+const ICAP_SERVER: &str = "icap_server";
+/// What a section without a name is called.
+const UNNAMED: &str = "icap";
+
+/// The ports of our ICAP server and what they listen on; there are none by default.
+pub(super) fn check(draft: &Draft<'_, Shape>, problems: &mut Problems) -> (Vec<IcapServerSettings>, Vec<Bind>) {
+    let whole = draft.completeness(ICAP_SERVER);
+    let sections: &[Spanned<Section<IcapServerShape>>] =
+        draft.shape.icap_server.as_ref().map(|list| list.get_ref().as_slice()).unwrap_or_default();
+    unique_names("ICAP servers", &named(sections, whole), problems);
+    sections.iter().map(|section| read(section, whole, problems)).unzip()
+}
+
+fn read(
+    section: &Spanned<Section<IcapServerShape>>,
+    whole: Completeness,
+    problems: &mut Problems,
+) -> (IcapServerSettings, Bind) {
+    let shape = section.get_ref();
+    if shape.bind.is_none() && whole == Completeness::Whole {
+        let help = "add a line `bind = \"127.0.0.1:1345\"`";
+        problems.add(Place::Text(section.span()), "this ICAP server has no address", help);
+    }
+    let name = shape.name.as_ref().and_then(|text| problems.value(text, |text| value::label(text).map(str::to_owned)));
+    let bind = shape.bind.as_ref().and_then(|text| problems.value(text, value::address));
+    let allow =
+        shape.allow.as_ref().map(|nets| nets.iter().filter_map(|text| problems.value(text, value::network)).collect());
+    // A bind that is missing or bad has been noted; port 0 collides with nothing.
+    let address = bind.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let settings = IcapServerSettings {
+        name: name.unwrap_or_else(|| UNNAMED.to_owned()).into(),
+        bind: address,
+        allow: allow.unwrap_or_else(|| loopback().to_vec()),
+    };
+    let place = shape.bind.as_ref().map_or(Place::File, |text| Place::Text(text.span()));
+    let bind = Bind { owner: format!("ICAP server `{}`", settings.name), address, place };
+    (settings, bind)
+}
+
+/// The names and where they stand.
+fn named(list: &[Spanned<Section<IcapServerShape>>], written: Completeness) -> Vec<(&str, Range<usize>)> {
+    list.iter()
+        .filter_map(|section| match &section.get_ref().name {
+            Some(name) => Some((name.get_ref().as_str(), name.span())),
+            None => (written == Completeness::Whole).then(|| (UNNAMED, section.span())),
+        })
+        .collect()
+}

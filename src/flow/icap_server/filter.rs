@@ -1,0 +1,69 @@
+//! What our ICAP server judges by: the rules, and how long a body may be held. Replaced whole by a reload.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use crate::inspect::course::HoldSettings;
+use crate::inspect::detector::DetectorSettings;
+use crate::inspect::rules::{RuleError, Rules};
+use crate::inspect::scan::Scanner;
+use crate::inspect::settings::ScanRule;
+
+/// What our ICAP server judges by.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// The rules.
+    pub scanner: Scanner,
+    /// The service tag: the same for the same rules, also in another process; another one for others.
+    pub istag: Arc<str>,
+    /// How long what is held.
+    pub hold: HoldSettings,
+}
+
+impl Filter {
+    /// A filter with these rules. Compiling them takes milliseconds, with large expressions up to seconds.
+    ///
+    /// # Errors
+    /// The first rule that cannot be used.
+    pub fn new(rules: Vec<ScanRule>, hold: HoldSettings) -> Result<Self, RuleError> {
+        let istag = istag(&rules);
+        Ok(Self { scanner: Scanner::new(Rules::compile(rules)?.rules), istag, hold })
+    }
+
+    /// The name of a rule.
+    pub(super) fn rule(&self, place: usize) -> &str {
+        self.scanner.rules().list().get(place).map_or("", |rule| &rule.name)
+    }
+
+    /// When a body that is held is a live stream.
+    pub(super) fn detector(&self) -> DetectorSettings {
+        DetectorSettings {
+            idle_gap: self.hold.idle_gap,
+            first_byte_gap: self.hold.first_byte_gap,
+            hold: self.hold.longest,
+            ..DetectorSettings::default()
+        }
+    }
+}
+
+/// At most 32 bytes, as RFC 3507 section 4.7 wants it. The version counts too: another one may judge differently.
+fn istag(rules: &[ScanRule]) -> Arc<str> {
+    let mut hasher = DefaultHasher::new();
+    (env!("CARGO_PKG_VERSION"), format!("{rules:?}")).hash(&mut hasher);
+    format!("tether-{:016x}", hasher.finish()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::settings::built_in;
+
+    #[test]
+    fn the_tag_is_that_of_the_rules() {
+        let tag = |rules: Vec<ScanRule>| Filter::new(rules, HoldSettings::default()).expect("good rules").istag;
+        assert_eq!(tag(built_in()), tag(built_in()));
+        assert_ne!(tag(built_in()), tag(Vec::new()));
+        assert_ne!(tag(vec![ScanRule::new("a")]), tag(vec![ScanRule::new("b")]));
+        assert!(tag(built_in()).len() <= 32);
+    }
+}

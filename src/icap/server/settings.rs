@@ -1,0 +1,60 @@
+//! What is set for one ICAP server port: `[[icap_server]]` of the configuration.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+/// One `[[icap_server]]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IcapServerSettings {
+    /// Name in metrics, logs and the API.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// Who may ask.
+    pub allow: Vec<IpNet>,
+}
+
+impl IcapServerSettings {
+    /// A port of this name at `bind` that answers this machine only.
+    pub fn new(name: &str, bind: SocketAddr) -> Self {
+        Self { name: name.into(), bind, allow: loopback().to_vec() }
+    }
+
+    /// Whether a peer may ask.
+    pub fn admits(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.allow.iter().any(|net| net.contains(&peer))
+    }
+}
+
+/// The addresses of this machine for itself.
+pub fn loopback() -> [IpNet; 2] {
+    let all_of_127 = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+    [IpNet::V4(all_of_127), IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_unless_more_is_said() {
+        let mut port = IcapServerSettings::new("a", SocketAddr::from((Ipv4Addr::LOCALHOST, 1345)));
+        for (peer, admitted) in [
+            ("127.0.0.1", true),
+            ("127.9.9.9", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+            ("::2", false),
+            ("::ffff:10.0.0.1", false),
+        ] {
+            assert_eq!(port.admits(peer.parse().expect("an address")), admitted, "{peer}");
+        }
+        port.allow = vec!["10.0.0.0/8".parse().expect("a net")];
+        assert!(port.admits("::ffff:10.0.0.1".parse().expect("an address")));
+        assert!(!port.admits("127.0.0.1".parse().expect("an address")), "what is written replaces the default");
+    }
+}
