@@ -94,7 +94,7 @@ pub async fn inspect(
     let course_of_body = course.clone();
     let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, hash };
     let mut gathering = Box::new(Gathering::new(beginning));
-    let gathered = Box::pin(gathering.run(session, transfer)).await?;
+    let gathered = Box::pin(gathering.run(session, transfer)).await.map_err(|reason| refusal(transfer, reason))?;
     if let Some(why) = doubt {
         session.note_scan(|noted| noted.unscanned = Some(why.label()));
     }
