@@ -8,7 +8,7 @@ use crate::inspect::course::BUILT_IN;
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::Undecodable;
 use crate::inspect::decode::coding::Codings;
-use crate::inspect::magic::FileKind;
+use crate::inspect::magic::Sight;
 use crate::inspect::scan::Scanner;
 
 /// Longest turn, but for the slice that is under way.
@@ -71,9 +71,14 @@ impl Reading {
         finding.and_then(|finding| self.judge(finding))
     }
 
-    /// What kind of file it is, as far as that is known.
-    pub fn kind(&self) -> Option<FileKind> {
-        self.scan.kind()
+    /// What its first bytes say, decoded if it is coded.
+    pub fn sight(&self) -> Sight {
+        self.scan.sight()
+    }
+
+    /// Those bytes, for as long as they say nothing yet.
+    pub fn first_bytes(&self) -> &[u8] {
+        self.scan.first_bytes()
     }
 
     /// Why part of it could not be decoded, where that was so; it was read as it came all the same.
