@@ -41,7 +41,10 @@ pub struct Tap {
 
 impl Tap {
     /// A tap for a body that comes as `events`.
-    pub fn new(reading: Option<Reading>, batches: Option<Rc<Batches>>, events: Events) -> Self {
+    pub fn new(mut reading: Option<Reading>, batches: Option<Rc<Batches>>, events: Events) -> Self {
+        if let Some(reading) = &mut reading {
+            reading.flows();
+        }
         Self {
             reading,
             batches,

@@ -86,6 +86,13 @@ impl BodyScan {
         Self { scanner: scanner.clone(), raw: scanner.stream(), raw_kind, decoding, ahead: 0, owed_kind: None }
     }
 
+    /// Says that it has no end to wait for: see [`Decoder::flows`].
+    pub fn flows(&mut self) {
+        if let Some(decoding) = &mut self.decoding {
+            decoding.decoder.flows();
+        }
+    }
+
     /// Inspects some of `input`. `out` is lent for what is decoded, [`SLICE`] bytes or fewer; it keeps nothing of worth.
     /// What was not used has to be given again, with or without more behind it.
     pub fn step(&mut self, input: &[u8], out: &mut [u8]) -> Step {

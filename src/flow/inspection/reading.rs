@@ -71,6 +71,11 @@ impl Reading {
         finding.and_then(|finding| self.judge(finding))
     }
 
+    /// Says that the body has no end to wait for, so that its length makes no bomb of it.
+    pub fn flows(&mut self) {
+        self.scan.flows();
+    }
+
     /// What its first bytes say, decoded if it is coded.
     pub fn sight(&self) -> Sight {
         self.scan.sight()
