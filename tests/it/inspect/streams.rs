@@ -262,7 +262,9 @@ fn over_every_border_between_reads() {
     let (proxy, pattern) = (scanning_with(patient), eicar());
     for split in 1..pattern.len() {
         let fields = "Content-Type: text/event-stream\r\n";
-        let (mut client, mut served, _origin) = opened(&proxy, "/live", fields, b"data: one\n\n");
+        // A port may come up again, and an address with it.
+        let path = format!("/live/{split}");
+        let (mut client, mut served, _origin) = opened(&proxy, &path, fields, b"data: one\n\n");
         let answer = answer_head(&mut client).expect("a head");
         comes(&mut client, b"data: one\n\n");
         let sent = [b"data: ", &pattern[..], b"\n\n"].concat();
