@@ -11,6 +11,7 @@ use super::inspection::reading::{Found, Reading, Turn};
 use super::services::Services;
 use crate::base::reason::Reason;
 use crate::inspect::events::Events;
+use crate::inspect::plan::Unscanned;
 use crate::net::scratch::BufferPool;
 
 /// Most bytes that wait for the rest of their event.
@@ -35,8 +36,11 @@ pub struct Tap {
     /// Since when there are any.
     since: Option<Instant>,
     ended: bool,
+    finished: bool,
     passed: u64,
     found: Option<Found>,
+    /// What the scanner could not make out of a body that is over.
+    doubt: Option<Unscanned>,
 }
 
 impl Tap {
@@ -56,8 +60,10 @@ impl Tap {
             whole: 0,
             since: None,
             ended: false,
+            finished: false,
             passed: 0,
             found: None,
+            doubt: None,
         }
     }
 
@@ -90,9 +96,19 @@ impl Tap {
         self.found.as_ref()
     }
 
-    /// What the built-in scanner knows of the body.
-    pub fn reading(&self) -> Option<&Reading> {
-        self.reading.as_ref()
+    /// As what the body counts although it was read, as far as it has come.
+    pub fn doubt(&self) -> Option<Unscanned> {
+        self.reading.as_ref().and_then(Reading::doubt).or(self.doubt)
+    }
+
+    /// Says that the end of the body was queued behind all of it: there is nothing left to look at.
+    pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Whether that was said.
+    pub fn is_finished(&self) -> bool {
+        self.finished
     }
 
     /// When the tap is to be looked at again though nothing comes.
@@ -183,10 +199,10 @@ impl Tap {
         if let Some(batches) = &self.batches {
             batches.end();
         }
-        match self.reading.take().and_then(|mut reading| reading.end()) {
-            Some(found) => Err(self.stop(found)),
-            None => Ok(()),
-        }
+        let Some(mut reading) = self.reading.take() else { return Ok(()) };
+        let found = reading.end();
+        self.doubt = reading.doubt();
+        found.map_or(Ok(()), |found| Err(self.stop(found)))
     }
 
     /// How many of the bytes held may go on: whole events, or all of them where they have waited long enough; and none

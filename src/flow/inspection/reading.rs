@@ -9,6 +9,7 @@ use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::Undecodable;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::magic::Sight;
+use crate::inspect::plan::Unscanned;
 use crate::inspect::scan::Scanner;
 
 /// Longest turn, but for the slice that is under way.
@@ -86,9 +87,9 @@ impl Reading {
         self.scan.first_bytes()
     }
 
-    /// Why part of it could not be decoded, where that was so; it was read as it came all the same.
-    pub fn undecodable(&self) -> Option<&Undecodable> {
-        self.undecodable.as_ref()
+    /// As what it counts although it was read, where part of it could not be decoded: that was read only as it came.
+    pub fn doubt(&self) -> Option<Unscanned> {
+        self.undecodable.as_ref().map(|_| Unscanned::Coding)
     }
 
     /// What a finding means: a bomb is as bad as what a rule asks for, other trouble with codings is remembered.

@@ -118,7 +118,10 @@ pub async fn inspect(
         }
     }
     session.note_scan(|noted| noted.upload = Some(ScanMode::Whole));
-    let Gathering { pump, mut spool, .. } = gathering;
+    let Gathering { pump, reading, mut spool, .. } = gathering;
+    if let Some(why) = facts.doubt().or_else(|| reading.as_ref().and_then(Reading::doubt)) {
+        session.note_doubt(why);
+    }
     let done = match clients.is_empty() {
         true => Done::GoesOn,
         false => asked(session, inspection, &clients, head, &mut spool).await?,
