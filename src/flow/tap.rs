@@ -38,6 +38,9 @@ pub struct Tap {
     ended: bool,
     finished: bool,
     passed: u64,
+    /// Most bytes that may come, of which so many have.
+    most: u64,
+    taken: u64,
     found: Option<Found>,
     /// What the scanner could not make out of a body that is over.
     doubt: Option<Unscanned>,
@@ -62,9 +65,16 @@ impl Tap {
             ended: false,
             finished: false,
             passed: 0,
+            most: u64::MAX,
+            taken: 0,
             found: None,
             doubt: None,
         }
+    }
+
+    /// Stops a request body that is longer than this.
+    pub fn set_most(&mut self, bytes: u64) {
+        self.most = bytes;
     }
 
     /// Where bytes of the body are to be put.
@@ -124,6 +134,10 @@ impl Tap {
         if self.look(services)? == Turn::More {
             cx.waker().wake_by_ref();
             return Ok(Poll::Pending);
+        }
+        self.taken += self.came.len() as u64;
+        if self.taken > self.most {
+            return Err(Reason::RequestTooLarge);
         }
         self.keep(services);
         if self.ended {

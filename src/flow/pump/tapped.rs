@@ -17,6 +17,13 @@ impl Pump {
         self.tap = Some(tap);
     }
 
+    /// Stops a request body that is longer than so many bytes, where something looks at it.
+    pub fn cap(&mut self, bytes: u64) {
+        if let Some(tap) = &mut self.tap {
+            tap.set_most(bytes);
+        }
+    }
+
     /// What looks at the body, to ask it what it has seen.
     pub fn tap(&self) -> Option<&Tap> {
         self.tap.as_deref()
