@@ -142,6 +142,9 @@ impl Inspection {
         if let Some(found) = transfer.found() {
             session.note_found(found);
         }
+        if let Some(why) = transfer.doubt() {
+            session.note_doubt(why);
+        }
         let threat = session.ledger.found_in_stream();
         if let Some(threat) = threat {
             session.services.inspection.blocked.block(&self.url, threat, std::time::Instant::now());

@@ -11,6 +11,7 @@ use super::inspection::reading::{Found, Reading, Turn};
 use super::services::Services;
 use crate::base::reason::Reason;
 use crate::inspect::events::Events;
+use crate::inspect::plan::Unscanned;
 use crate::net::scratch::BufferPool;
 
 /// Most bytes that wait for the rest of their event.
@@ -35,13 +36,22 @@ pub struct Tap {
     /// Since when there are any.
     since: Option<Instant>,
     ended: bool,
+    finished: bool,
     passed: u64,
+    /// Most bytes that may come, of which so many have.
+    most: u64,
+    taken: u64,
     found: Option<Found>,
+    /// What the scanner could not make out of a body that is over.
+    doubt: Option<Unscanned>,
 }
 
 impl Tap {
     /// A tap for a body that comes as `events`.
-    pub fn new(reading: Option<Reading>, batches: Option<Rc<Batches>>, events: Events) -> Self {
+    pub fn new(mut reading: Option<Reading>, batches: Option<Rc<Batches>>, events: Events) -> Self {
+        if let Some(reading) = &mut reading {
+            reading.flows();
+        }
         Self {
             reading,
             batches,
@@ -53,9 +63,18 @@ impl Tap {
             whole: 0,
             since: None,
             ended: false,
+            finished: false,
             passed: 0,
+            most: u64::MAX,
+            taken: 0,
             found: None,
+            doubt: None,
         }
+    }
+
+    /// Stops a request body that is longer than this.
+    pub fn set_most(&mut self, bytes: u64) {
+        self.most = bytes;
     }
 
     /// Where bytes of the body are to be put.
@@ -87,9 +106,19 @@ impl Tap {
         self.found.as_ref()
     }
 
-    /// What the built-in scanner knows of the body.
-    pub fn reading(&self) -> Option<&Reading> {
-        self.reading.as_ref()
+    /// As what the body counts although it was read, as far as it has come.
+    pub fn doubt(&self) -> Option<Unscanned> {
+        self.reading.as_ref().and_then(Reading::doubt).or(self.doubt)
+    }
+
+    /// Says that the end of the body was queued behind all of it: there is nothing left to look at.
+    pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// Whether that was said.
+    pub fn is_finished(&self) -> bool {
+        self.finished
     }
 
     /// When the tap is to be looked at again though nothing comes.
@@ -105,6 +134,10 @@ impl Tap {
         if self.look(services)? == Turn::More {
             cx.waker().wake_by_ref();
             return Ok(Poll::Pending);
+        }
+        self.taken += self.came.len() as u64;
+        if self.taken > self.most {
+            return Err(Reason::RequestTooLarge);
         }
         self.keep(services);
         if self.ended {
@@ -180,10 +213,10 @@ impl Tap {
         if let Some(batches) = &self.batches {
             batches.end();
         }
-        match self.reading.take().and_then(|mut reading| reading.end()) {
-            Some(found) => Err(self.stop(found)),
-            None => Ok(()),
-        }
+        let Some(mut reading) = self.reading.take() else { return Ok(()) };
+        let found = reading.end();
+        self.doubt = reading.doubt();
+        found.map_or(Ok(()), |found| Err(self.stop(found)))
     }
 
     /// How many of the bytes held may go on: whole events, or all of them where they have waited long enough; and none

@@ -86,6 +86,13 @@ impl BodyScan {
         Self { scanner: scanner.clone(), raw: scanner.stream(), raw_kind, decoding, ahead: 0, owed_kind: None }
     }
 
+    /// Says that it has no end to wait for: see [`Decoder::flows`].
+    pub fn flows(&mut self) {
+        if let Some(decoding) = &mut self.decoding {
+            decoding.decoder.flows();
+        }
+    }
+
     /// Inspects some of `input`. `out` is lent for what is decoded, [`SLICE`] bytes or fewer; it keeps nothing of worth.
     /// What was not used has to be given again, with or without more behind it.
     pub fn step(&mut self, input: &[u8], out: &mut [u8]) -> Step {
@@ -131,7 +138,21 @@ impl BodyScan {
 
     /// The kind of file, decoded if it is coded, as far as it is known.
     pub fn kind(&self) -> Option<FileKind> {
-        self.decoding.as_ref().map_or(&self.raw_kind, |decoding| &decoding.kind).known
+        self.beginning().known
+    }
+
+    /// What its first bytes say, decoded if it is coded.
+    pub fn sight(&self) -> Sight {
+        self.beginning().sight()
+    }
+
+    /// Those bytes, for as long as they say nothing yet.
+    pub fn first_bytes(&self) -> &[u8] {
+        &self.beginning().bytes
+    }
+
+    fn beginning(&self) -> &Beginning {
+        self.decoding.as_ref().map_or(&self.raw_kind, |decoding| &decoding.kind)
     }
 
     fn read_raw(&mut self, piece: &[u8]) -> Option<Finding> {
@@ -177,6 +198,14 @@ enum Looking {
 }
 
 impl Beginning {
+    fn sight(&self) -> Sight {
+        match (self.known, self.looking) {
+            (Some(kind), _) => Sight::Kind(kind),
+            (None, Looking::On) => Sight::NotYet,
+            (None, Looking::Over) => Sight::Unknown,
+        }
+    }
+
     /// Takes more bytes. The kind is told once, when it becomes known.
     fn see(&mut self, bytes: &[u8], rest: Rest) -> Option<FileKind> {
         if self.looking == Looking::Over {

@@ -160,6 +160,12 @@ impl Decoder {
         Some(Self { outer, inner, limits, taken: 0 })
     }
 
+    /// Says that the body has no end to wait for: how much comes out of it does not count any more, only how much more
+    /// than went in.
+    pub fn flows(&mut self) {
+        self.limits.output = u64::MAX;
+    }
+
     /// Bytes that went in.
     pub fn taken(&self) -> u64 {
         self.taken

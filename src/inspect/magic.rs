@@ -106,6 +106,12 @@ pub fn look(head: &[u8], rest: Rest) -> Sight {
     Sight::Unknown
 }
 
+/// Whether a body that begins so may turn out to be a file that is of no use in parts, by a mark at its very beginning.
+pub fn begins_like_file(head: &[u8]) -> bool {
+    let fits = |mark: &&Mark| mark.at == 0 && !matches!(fit(mark, head), Fit::Not);
+    !head.is_empty() && TABLE.iter().filter(fits).any(|mark| mark.kind.class.is_always_whole())
+}
+
 enum Fit {
     Whole,
     SoFar,

@@ -8,9 +8,10 @@ use crate::flow::session::Session;
 use crate::flow::transfer::{Took, Transfer};
 use crate::http::content::ResponseContent;
 use crate::inspect::course::{Course, HoldSettings, OnOverload, Over};
+use crate::inspect::decode::coding::Coded;
 use crate::inspect::detector::{Detector, Evidence, Length, Verdict};
 use crate::inspect::events::Events;
-use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, look};
+use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, begins_like_file, look};
 use crate::inspect::plan::kind::{Trickling, may_trickle};
 use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
 use crate::inspect::spool::Spool;
@@ -108,6 +109,7 @@ pub struct Gathering {
     came: Option<Instant>,
     first: Vec<u8>,
     sight: Sight,
+    coded: Coded,
 }
 
 /// What is known when gathering begins.
@@ -142,7 +144,12 @@ impl Gathering {
     /// Nothing has come yet.
     pub fn new(beginning: Beginning) -> Self {
         let Beginning { spool, reading, course, content, plan, length, hold, detector, hash } = beginning;
-        let events = Events::of(&content.content.media_type, content.content.boundary.as_deref());
+        let coded = Coded::by(&content.content.codings);
+        let events = match coded {
+            Coded::No => Events::of(&content.content.media_type, content.content.boundary.as_deref()),
+            // Where events end in it shows only once it is decoded.
+            Coded::Known | Coded::Unknown => Events::of("", None),
+        };
         let (rest, first) = (Vec::new(), Vec::new());
         let (began, came, out, kind, sight) = (Instant::now(), None, 0, None, Sight::NotYet);
         Self {
@@ -152,6 +159,7 @@ impl Gathering {
             events,
             out,
             kind,
+            coded,
             hash,
             content,
             course,
@@ -308,20 +316,22 @@ impl Gathering {
         }
     }
 
-    /// Looks at the first bytes, decoded where somebody decodes them.
+    /// Looks at the first bytes, decoded where they are coded: what a coding looks like says nothing of what is in it.
     fn sniff(&mut self, bytes: &[u8]) {
         if self.sight != Sight::NotYet {
             return;
         }
-        let room = LOOKED_AT.saturating_sub(self.first.len()).min(bytes.len());
-        self.first.extend_from_slice(&bytes[..room]);
-        self.sight = look(&self.first, Rest::MayFollow);
-        let decoded = self.reading.as_ref().and_then(Reading::kind);
-        self.kind = decoded.or(match self.sight {
-            Sight::Kind(kind) => Some(kind),
-            Sight::NotYet | Sight::Unknown => None,
-        });
-        if let Some(kind) = self.kind {
+        self.sight = match &self.reading {
+            Some(reading) => reading.sight(),
+            None if self.coded == Coded::Known => Sight::Unknown,
+            None => {
+                let room = LOOKED_AT.saturating_sub(self.first.len()).min(bytes.len());
+                self.first.extend_from_slice(&bytes[..room]);
+                look(&self.first, Rest::MayFollow)
+            }
+        };
+        if let Sight::Kind(kind) = self.sight {
+            self.kind = Some(kind);
             self.detector.set_kind(kind);
         }
         if self.sight != Sight::NotYet {
@@ -329,11 +339,10 @@ impl Gathering {
         }
     }
 
-    /// Whether enough came to tell a file from a stream: programs, archives and documents show in their first few bytes,
-    /// and none begins as streams of text do.
+    /// Whether enough came to tell a file from a stream: those that are of no use in parts show at their very beginning.
     fn is_sighted(&self) -> bool {
-        let begins_as_text = self.first.first().is_some_and(|byte| TEXT_STREAMS.contains(byte));
-        self.sight != Sight::NotYet || self.first.len() >= TELLING || begins_as_text
+        let first = self.reading.as_ref().map_or(&*self.first, Reading::first_bytes);
+        self.sight != Sight::NotYet || (!first.is_empty() && !begins_like_file(first))
     }
 
     fn no_room(&self) -> Result<Gathered, Reason> {
@@ -361,10 +370,6 @@ impl Gathering {
     }
 }
 
-/// Bytes in which files show that must not pass as streams.
-const TELLING: usize = 8;
-/// How event streams, records in JSON and multipart bodies begin.
-const TEXT_STREAMS: &[u8] = b"deir:{[-\r\n \x1e";
 /// Most bytes that trickle at once.
 const LARGEST_TRICKLE: usize = 16 * 1024;
 

@@ -21,6 +21,13 @@ impl Session<'_> {
         });
     }
 
+    /// Notes that part of what was scanned was not understood; what was noted before is not forgotten.
+    pub fn note_doubt(&self, why: Unscanned) {
+        self.note_scan(|noted| {
+            noted.unscanned.get_or_insert(why.label());
+        });
+    }
+
     /// Notes what a scanner found.
     pub fn note_found(&self, found: &Found) {
         self.note_scan(|noted| {

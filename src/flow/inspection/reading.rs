@@ -8,7 +8,8 @@ use crate::inspect::course::BUILT_IN;
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::Undecodable;
 use crate::inspect::decode::coding::Codings;
-use crate::inspect::magic::FileKind;
+use crate::inspect::magic::Sight;
+use crate::inspect::plan::Unscanned;
 use crate::inspect::scan::Scanner;
 
 /// Longest turn, but for the slice that is under way.
@@ -71,14 +72,24 @@ impl Reading {
         finding.and_then(|finding| self.judge(finding))
     }
 
-    /// What kind of file it is, as far as that is known.
-    pub fn kind(&self) -> Option<FileKind> {
-        self.scan.kind()
+    /// Says that the body has no end to wait for, so that its length makes no bomb of it.
+    pub fn flows(&mut self) {
+        self.scan.flows();
     }
 
-    /// Why part of it could not be decoded, where that was so; it was read as it came all the same.
-    pub fn undecodable(&self) -> Option<&Undecodable> {
-        self.undecodable.as_ref()
+    /// What its first bytes say, decoded if it is coded.
+    pub fn sight(&self) -> Sight {
+        self.scan.sight()
+    }
+
+    /// Those bytes, for as long as they say nothing yet.
+    pub fn first_bytes(&self) -> &[u8] {
+        self.scan.first_bytes()
+    }
+
+    /// As what it counts although it was read, where part of it could not be decoded: that was read only as it came.
+    pub fn doubt(&self) -> Option<Unscanned> {
+        self.undecodable.as_ref().map(|_| Unscanned::Coding)
     }
 
     /// What a finding means: a bomb is as bad as what a rule asks for, other trouble with codings is remembered.

@@ -101,7 +101,11 @@ pub async fn inspect(
     let pump = Pump::new(request.framing, format, ReadAhead::Bounded);
     let small = matches!(request.framing, BodyFraming::Length(length) if length <= SMALL);
     if plan != Plan::Whole || (clients.is_empty() && !small) {
-        inspection.upload = Some(flowing(session, pump, reading, None));
+        let mut upload = flowing(session, pump, reading, None);
+        if judge_oversize(None, &course) == Over::Block && plan == Plan::Whole {
+            upload.pump.cap(course.cap.max_body);
+        }
+        inspection.upload = Some(upload);
         return Ok(Done::GoesOn);
     }
     if request.expects_continue {
@@ -118,7 +122,10 @@ pub async fn inspect(
         }
     }
     session.note_scan(|noted| noted.upload = Some(ScanMode::Whole));
-    let Gathering { pump, mut spool, .. } = gathering;
+    let Gathering { pump, reading, mut spool, .. } = gathering;
+    if let Some(why) = facts.doubt().or_else(|| reading.as_ref().and_then(Reading::doubt)) {
+        session.note_doubt(why);
+    }
     let done = match clients.is_empty() {
         true => Done::GoesOn,
         false => asked(session, inspection, &clients, head, &mut spool).await?,

@@ -98,9 +98,9 @@ pub async fn inspect(
     let course_of_body = course.clone();
     let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, hash };
     let mut gathering = Box::new(Gathering::new(beginning));
-    let gathered = Box::pin(gathering.run(session, transfer)).await?;
-    if let Some(why) = doubt {
-        session.note_scan(|noted| noted.unscanned = Some(why.label()));
+    let gathered = Box::pin(gathering.run(session, transfer)).await.map_err(|reason| refusal(transfer, reason))?;
+    if let Some(why) = doubt.or_else(|| gathering.reading.as_ref().and_then(Reading::doubt)) {
+        session.note_doubt(why);
     }
     let subject = Subject { inspection, course: &course, watch };
     match gathered {

@@ -17,6 +17,13 @@ impl Pump {
         self.tap = Some(tap);
     }
 
+    /// Stops a request body that is longer than so many bytes, where something looks at it.
+    pub fn cap(&mut self, bytes: u64) {
+        if let Some(tap) = &mut self.tap {
+            tap.set_most(bytes);
+        }
+    }
+
     /// What looks at the body, to ask it what it has seen.
     pub fn tap(&self) -> Option<&Tap> {
         self.tap.as_deref()
@@ -45,7 +52,7 @@ impl Pump {
     /// when it has let everything go and the end stands in the queue.
     pub(super) fn poll_tap(&mut self, services: &Services, cx: &mut Context<'_>) -> Result<Poll<()>, Reason> {
         let ended = self.is_received();
-        let Some(tap) = &mut self.tap else { return Ok(Poll::Ready(())) };
+        let Some(tap) = self.tap.as_mut().filter(|tap| !tap.is_finished()) else { return Ok(Poll::Ready(())) };
         if ended {
             tap.note_end();
         }
@@ -60,7 +67,7 @@ impl Pump {
             tap.forget_released(&services.buffers);
         }
         if ended && looked.is_ready() {
-            self.tap = None;
+            tap.finish();
             self.reader.write_end(self.format, self.outbox.buffer(&services.buffers));
         }
         Ok(looked)

@@ -14,6 +14,7 @@ use crate::flow::pump::Pump;
 use crate::flow::tap::Tap;
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
+use crate::inspect::plan::Unscanned;
 
 /// When the beginning of a response body goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +96,11 @@ impl Transfer<'_> {
     /// What was found in the response on its way.
     pub fn found(&self) -> Option<&Found> {
         self.download.tap().and_then(Tap::found)
+    }
+
+    /// As what the response counts although it was looked at on its way.
+    pub fn doubt(&self) -> Option<Unscanned> {
+        self.download.tap().and_then(Tap::doubt)
     }
 
     /// What was found in the request on its way.

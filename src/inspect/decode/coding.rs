@@ -84,6 +84,28 @@ impl Codings {
     }
 }
 
+/// Whether a body is coded, by its `Content-Encoding`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coded {
+    /// It is not.
+    No,
+    /// By codings that can be undone.
+    Known,
+    /// By others, or by too many.
+    Unknown,
+}
+
+impl Coded {
+    /// What these fields say.
+    pub fn by(codings: &[u8]) -> Self {
+        match Codings::parse([codings]) {
+            Ok(codings) if codings.list().is_empty() => Coded::No,
+            Ok(_) => Coded::Known,
+            Err(_) => Coded::Unknown,
+        }
+    }
+}
+
 impl From<Coding> for Codings {
     fn from(coding: Coding) -> Self {
         Self(vec![coding])

@@ -45,8 +45,8 @@ fn wherever_it_stands_and_however_the_body_ends() {
             }
         }
     }
-    assert_eq!(proxy.tally().closed(Reason::ContentBlocked), count);
     wait_until_nothing_is_left(&proxy);
+    assert_eq!(proxy.tally().closed(Reason::ContentBlocked), count);
 }
 
 #[test]

@@ -18,14 +18,17 @@ use crate::support::origin::Origin;
 use crate::support::proxy::Proxy;
 use crate::support::rules::asking_from;
 
+/// Takes room away.
+type Narrow = fn(&mut SpoolSettings);
+
 /// What is missing, and how that is counted.
-const NO_ROOM: [(&str, fn(&mut SpoolSettings)); 3] = [
+const NO_ROOM: [(&str, Narrow); 3] = [
     ("per_client", |spool| spool.per_client = 100_000),
     ("total", |spool| spool.total = 100_000),
     ("disk", |spool| spool.dir = Some("/nowhere/at/all".into())),
 ];
 
-fn without(room: fn(&mut SpoolSettings), then: OnOverload, change: impl FnOnce(&mut Settings)) -> Proxy {
+fn without(room: Narrow, then: OnOverload, change: impl FnOnce(&mut Settings)) -> Proxy {
     scanning_with(|settings| {
         patient(settings);
         room(&mut settings.inspect.spool);

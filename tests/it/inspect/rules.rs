@@ -34,7 +34,8 @@ fn assert_unasked(proxy: &Proxy, paths: &[&str]) {
         assert_blocked(&answer(&mut asking(proxy, get(origin.address(), path))), path);
     }
     assert!(!origin.is_called(std::time::Duration::ZERO), "the origin was asked");
-    assert_eq!(proxy.tally().closed(Reason::ContentBlocked), paths.len() as u64);
+    let stopped = paths.len() as u64;
+    proxy.wait_until("counted", |proxy| proxy.tally().closed(Reason::ContentBlocked) == stopped);
 }
 
 #[test]

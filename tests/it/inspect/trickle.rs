@@ -58,8 +58,8 @@ fn a_beginning_that_went_out_is_cut_and_never_ended() {
             assert!(answer.body.len() <= most(body.len()), "{framing:?}: {} bytes", answer.body.len());
         }
     }
-    assert_eq!(proxy.tally().closed(Reason::ContentCut), 6);
     wait_until_nothing_is_left(&proxy);
+    assert_eq!(proxy.tally().closed(Reason::ContentCut), 6);
 }
 
 #[test]

@@ -74,8 +74,11 @@ pub fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
     chunks.chain(*b"0\r\n\r\n").collect()
 }
 
+/// Codes a text.
+pub type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// Every coding, by what `Content-Encoding` says, and what makes it.
-pub const CODINGS: [(&str, fn(&[u8]) -> Vec<u8>); 9] = [
+pub const CODINGS: [(&str, Encode); 9] = [
     ("gzip", gzip),
     ("x-gzip", gzip),
     ("deflate", zlib),
