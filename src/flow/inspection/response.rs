@@ -52,6 +52,12 @@ pub async fn inspect(
     let course =
         inspection.refined(session, &inspection.course, &content.content.media_type, None, Direction::Response);
     by_head(session, inspection, &course, &content)?;
+    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
+    let clients = clients(inspection, &course, IcapMethod::Respmod);
+    if clients.is_empty() && !built_in {
+        session.note_unscanned(Unscanned::NoScanner);
+        return Ok(None);
+    }
     let codings = Codings::parse([&*content.content.codings]);
     let facts = ResponseFacts {
         status: response.status,
@@ -70,7 +76,8 @@ pub async fn inspect(
         return Ok(done);
     }
     let Some(length) = length(response.framing) else { return Ok(None) };
-    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
+    // Before anything trickles: the head is here whole.
+    let watch = Watch::of(session, inspection, clients, transfer)?;
     let reading = inspection.policy.scanner.as_ref().filter(|_| built_in);
     let reading = reading.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
     let mut spool = session.services.inspection.spools.open(session.tether.row().client().ip());
@@ -80,8 +87,6 @@ pub async fn inspect(
     {
         return Err(Reason::ScanOverload);
     }
-    // Before anything trickles: the head is here whole.
-    let watch = Watch::of(session, inspection, &course, transfer)?;
     let detector = detector(session, inspection, &content, length);
     let (hold, course_of_body) = (inspection.policy.hold, course.clone());
     let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector };
@@ -197,10 +202,9 @@ impl Watch {
     fn of(
         session: &Session<'_>,
         inspection: &Inspection,
-        course: &Course,
+        clients: Vec<Arc<IcapClient>>,
         transfer: &mut Transfer<'_>,
     ) -> Result<Option<Self>, Reason> {
-        let clients = clients(inspection, course, IcapMethod::Respmod);
         if clients.is_empty() {
             return Ok(None);
         }
