@@ -81,7 +81,8 @@ fn a_response_that_could_not_be_judged() {
 fn a_request_that_could_not_be_judged() {
     for (how, fails) in FAILURES.iter().filter(|(how, _)| *how != "could not scan") {
         let origin = page("hello");
-        let post = format!("POST http://{0}/a HTTP/1.1\r\nHost: {0}\r\nContent-Length: 4\r\n\r\nbody", origin.address());
+        let post =
+            format!("POST http://{0}/a HTTP/1.1\r\nHost: {0}\r\nContent-Length: 4\r\n\r\nbody", origin.address());
         for request in [get(origin.address(), "/a"), post] {
             let (_scanner, service) = broken(*fails, OnFailure::Block, IcapMethod::Reqmod);
             let scene = Scene::of(vec![service]);
@@ -105,7 +106,8 @@ fn a_request_passes_a_service_that_fails_where_that_is_set() {
         let origin = page("hello");
         let (_scanner, service) = broken(*fails, OnFailure::Pass, IcapMethod::Reqmod);
         let scene = Scene::of(vec![service]);
-        let post = format!("POST http://{0}/a HTTP/1.1\r\nHost: {0}\r\nContent-Length: 4\r\n\r\nbody", origin.address());
+        let post =
+            format!("POST http://{0}/a HTTP/1.1\r\nHost: {0}\r\nContent-Length: 4\r\n\r\nbody", origin.address());
         assert_eq!(answer(&mut scene.asks(&post)).text(), "hello", "it {how}");
         assert!(origin.seen()[0].text().ends_with("\r\n\r\nbody"), "it {how}");
         assert_eq!(scene.line(0)["unscanned"], "scanner_down", "it {how}");

@@ -69,7 +69,10 @@ fn while_the_body_is_on_its_way_to_the_service() {
         go_on.send(()).expect("told");
         let seen = server.ended(0);
         assert_eq!(seen.end, Some(How::Reset), "{leaving:?}");
-        assert!(seen.bytes.len() < LARGE && !seen.bytes.ends_with(b"0\r\n\r\n"), "{leaving:?}: a body that was cut has no end");
+        assert!(
+            seen.bytes.len() < LARGE && !seen.bytes.ends_with(b"0\r\n\r\n"),
+            "{leaving:?}: a body that was cut has no end"
+        );
         drop(left);
         scene.wait_until_empty();
         assert!(origin.ended(0).end.is_some());

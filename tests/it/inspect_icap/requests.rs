@@ -87,7 +87,10 @@ fn a_page_in_answer_to_head_has_no_body() {
 fn a_client_that_wants_to_close_gets_its_page_and_the_end() {
     let (scanner, origin) = (changing("HTTP/1.1 403 No\r\n\r\n", b"page"), mirror());
     let scene = Scene::of(vec![scanner.of_requests()]);
-    for request in [request(origin.address(), "Connection: close\r\n"), request(origin.address(), "").replace("HTTP/1.1", "HTTP/1.0")] {
+    for request in [
+        request(origin.address(), "Connection: close\r\n"),
+        request(origin.address(), "").replace("HTTP/1.1", "HTTP/1.0"),
+    ] {
         let mut client = scene.asks(request);
         let got = answer(&mut client);
         assert_eq!((got.status, got.text().as_str(), got.field("Connection")), (403, "page", Some("close")));

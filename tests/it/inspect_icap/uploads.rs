@@ -11,7 +11,8 @@ use crate::support::origin::Origin;
 fn mirror() -> Scripted {
     Scripted::start(|visit| {
         while let Some((head, body)) = visit.request() {
-            let framing: String = head.lines().filter(|line| line.starts_with("Content-L") || line.starts_with("Transfer")).collect();
+            let framing: String =
+                head.lines().filter(|line| line.starts_with("Content-L") || line.starts_with("Transfer")).collect();
             visit.send(ok(&format!("{framing}|{}", String::from_utf8_lossy(&body))));
         }
     })
@@ -41,7 +42,9 @@ fn an_upload_is_judged_whole_before_the_origin_hears_of_it() {
     let line = scene.line(0);
     assert_eq!((&line["upload_scan"], &line["reason"]), (&"whole".into(), &"done".into()), "{line}");
     let before = origin.seen().iter().map(|seen| seen.bytes.len()).sum::<usize>();
-    for bad in [with_length(origin.address(), "my secret"), post(origin.address(), CHUNKED, "9\r\nmy secret\r\n0\r\n\r\n")] {
+    for bad in
+        [with_length(origin.address(), "my secret"), post(origin.address(), CHUNKED, "9\r\nmy secret\r\n0\r\n\r\n")]
+    {
         client.send(bad);
         let got = answer(&mut client);
         assert_eq!((got.status, got.text().as_str()), (403, PAGE));
@@ -84,7 +87,9 @@ fn a_large_upload_arrives_byte_for_byte() {
 fn a_changed_upload_has_its_own_length() {
     let origin = mirror();
     let to = origin.address();
-    for (body, got) in [(&b"x"[..], "Content-Length: 1|x"), (b"much longer than it was", "Content-Length: 23|much longer than it was")] {
+    for (body, got) in
+        [(&b"x"[..], "Content-Length: 1|x"), (b"much longer than it was", "Content-Length: 23|much longer than it was")]
+    {
         let scanner = Scanner::judging(move |_| {
             replaced(&format!("POST http://{to}/up HTTP/1.1\r\nHost: {to}\r\nTransfer-Encoding: chunked\r\n\r\n"), body)
         });
@@ -102,7 +107,9 @@ fn a_changed_upload_has_its_own_length() {
 fn an_upload_of_which_all_was_taken_away_still_has_a_length() {
     let origin = mirror();
     let to = origin.address();
-    let scanner = Scanner::judging(move |_| replaced(&format!("POST http://{to}/up HTTP/1.1\r\nHost: {to}\r\nContent-Length: 0\r\n\r\n"), b""));
+    let scanner = Scanner::judging(move |_| {
+        replaced(&format!("POST http://{to}/up HTTP/1.1\r\nHost: {to}\r\nContent-Length: 0\r\n\r\n"), b"")
+    });
     let scene = Scene::of(vec![scanner.of_requests()]);
     assert_eq!(answer(&mut scene.asks(with_length(to, "secret"))).text(), "Content-Length: 0|");
 }
@@ -155,7 +162,9 @@ fn an_upload_that_is_too_large_is_refused() {
     let (scanner, origin) = (Scanner::clean(), mirror());
     let scene = Scene::with(vec![scanner.of_requests()], |settings| settings.inspect_rules = vec![rule]);
     let body = "x".repeat(1001);
-    for request in [with_length(origin.address(), &body), post(origin.address(), CHUNKED, &format!("3e9\r\n{body}\r\n0\r\n\r\n"))] {
+    for request in
+        [with_length(origin.address(), &body), post(origin.address(), CHUNKED, &format!("3e9\r\n{body}\r\n0\r\n\r\n"))]
+    {
         let got = answer(&mut scene.asks(request));
         assert_eq!(got.status, 413, "{}", got.head);
     }
@@ -170,7 +179,9 @@ fn an_upload_that_is_too_large_is_refused() {
 fn an_upload_that_breaks_off_is_never_shown_or_sent() {
     let (scanner, origin) = (Scanner::clean(), mirror());
     let scene = Scene::of(vec![scanner.of_requests()]);
-    for (fields, begun) in [("Content-Length: 100\r\n", "begun"), (CHUNKED, "5\r\nbegun\r\n"), (CHUNKED, "5\r\nbegun\r\nnonsense\r\n")] {
+    for (fields, begun) in
+        [("Content-Length: 100\r\n", "begun"), (CHUNKED, "5\r\nbegun\r\n"), (CHUNKED, "5\r\nbegun\r\nnonsense\r\n")]
+    {
         let mut client = scene.asks(post(origin.address(), fields, begun));
         client.finish();
         if let Ok(got) = try_answer(&mut client) {
