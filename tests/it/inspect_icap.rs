@@ -227,6 +227,12 @@ impl Scene {
         self.proxy.wait_until("nothing held", |_| spools.open_count() == 0);
     }
 
+    /// The same, once this client is gone.
+    fn wait_until_empty_after(&self, client: Wire) {
+        drop(client);
+        self.wait_until_empty();
+    }
+
     fn closed(&self, reason: Reason) -> u64 {
         self.proxy.tally().closed(reason)
     }

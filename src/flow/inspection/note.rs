@@ -13,11 +13,11 @@ impl Session<'_> {
         self.ledger.note(|record| note(record.inspected.get_or_insert_default()));
     }
 
-    /// Notes that the response passes and is not scanned.
+    /// Notes that the response passes and is not scanned. Why its request did not is kept where that is noted already.
     pub fn note_unscanned(&self, why: Unscanned) {
         self.note_scan(|noted| {
             noted.verdict = Verdict::Unscanned;
-            noted.unscanned = Some(why.label());
+            noted.unscanned.get_or_insert(why.label());
         });
     }
 

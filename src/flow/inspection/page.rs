@@ -11,6 +11,7 @@ use crate::flow::pump::{Pump, ReadAhead};
 use crate::flow::session::{Next, Session};
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
+use crate::http::method::Method;
 use crate::http::reply::ConnectionFate;
 use crate::http::request::Request;
 use crate::net::socket::reset_on_drop;
@@ -25,7 +26,7 @@ pub async fn send(session: &mut Session<'_>, request: &Request, answer: Replaced
     session.tether.set_on_fin(OnFin::LeaveToWork);
     let stays = request.keep_alive && !session.services.drain.is_draining();
     let fate = if stays { ConnectionFate::KeepAlive } else { ConnectionFate::Close };
-    let sent = Box::pin(send_all(session, answer, fate)).await;
+    let sent = Box::pin(send_all(session, request, answer, fate)).await;
     session.tether.set_on_fin(session.on_fin());
     session.ledger.end(Reason::ContentBlocked);
     match (sent, fate) {
@@ -41,7 +42,12 @@ pub async fn send(session: &mut Session<'_>, request: &Request, answer: Replaced
     }
 }
 
-async fn send_all(session: &Session<'_>, answer: Replaced, fate: ConnectionFate) -> Result<(), Reason> {
+async fn send_all(
+    session: &Session<'_>,
+    request: &Request,
+    answer: Replaced,
+    fate: ConnectionFate,
+) -> Result<(), Reason> {
     let mut pump = Pump::new(BodyFraming::None, BodyFormat::Plain, ReadAhead::No);
     let head = pump.head_buffer(session.services);
     answer.head.write(BodyFraming::Length(answer.body.len()), head);
@@ -49,7 +55,9 @@ async fn send_all(session: &Session<'_>, answer: Replaced, fate: ConnectionFate)
         head.truncate(head.len() - 2);
         head.extend_from_slice(b"Connection: close\r\n\r\n");
     }
-    let mut held = Held::new(answer.body, 0, Vec::new(), Ending::Whole);
+    // A client that asked for the head takes what stands behind it for the next answer.
+    let from = if request.method == Method::Head { answer.body.len() } else { 0 };
+    let mut held = Held::new(answer.body, from, Vec::new(), Ending::Whole);
     let (services, limit) = (session.services, session.services.timeouts().client_write);
     loop {
         let before = pump.sent;

@@ -75,6 +75,10 @@ pub async fn inspect(
             false => asked(session, inspection, &clients, head, &mut NoBody).await,
         };
     }
+    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
+    if clients.is_empty() && !built_in {
+        return Ok(Done::GoesOn);
+    }
     let codings = Codings::parse([&*content.codings]);
     let facts = BodyFacts {
         framing: request.framing,
@@ -94,13 +98,13 @@ pub async fn inspect(
         Plan::Block(Unscannable::Layers) => return Err(Reason::ContentBlocked),
         Plan::Whole | Plan::Window(_) | Plan::Look => {}
     }
-    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
     let scanner = inspection.policy.scanner.as_ref().filter(|_| built_in);
     let reading = scanner.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
     let format = if request.framing == BodyFraming::Chunked { BodyFormat::Chunked } else { BodyFormat::Plain };
     let pump = Pump::new(request.framing, format, ReadAhead::Bounded);
     let small = matches!(request.framing, BodyFraming::Length(length) if length <= SMALL);
     if plan != Plan::Whole || (clients.is_empty() && !small) {
+        note_unseen(session, &clients);
         let mut upload = flowing(session, pump, reading, None);
         if judge_oversize(None, &course) == Over::Block && plan == Plan::Whole {
             upload.pump.cap(course.cap.max_body);
@@ -116,6 +120,7 @@ pub async fn inspect(
     match gathering.run(session).await? {
         Gathered::Whole => {}
         Gathered::FlowsOn => {
+            note_unseen(session, &clients);
             let Gathering { pump, reading, spool, rest, .. } = gathering;
             inspection.upload = Some(flowing(session, pump, reading, Some((spool, rest))));
             return Ok(Done::GoesOn);
@@ -135,6 +140,15 @@ pub async fn inspect(
         inspection.upload = Some(Upload { pump, held: Some(Box::new(held)) });
     }
     Ok(done)
+}
+
+/// Notes that `clients`, who see uploads whole or not at all, do not see one that flows on.
+fn note_unseen(session: &Session<'_>, clients: &[Arc<IcapClient>]) {
+    if !clients.is_empty() {
+        session.note_scan(|noted| {
+            noted.unscanned.get_or_insert(Unscanned::Stream.label());
+        });
+    }
 }
 
 /// A body that is scanned on its way, behind what is at hand of it.

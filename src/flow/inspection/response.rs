@@ -58,6 +58,12 @@ pub async fn inspect(
     let course =
         inspection.refined(session, &inspection.course, &content.content.media_type, None, Direction::Response);
     by_head(session, inspection, &course, &content)?;
+    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
+    let clients = clients(inspection, &course, IcapMethod::Respmod);
+    if clients.is_empty() && !built_in {
+        session.note_unscanned(Unscanned::NoScanner);
+        return Ok(None);
+    }
     let codings = Codings::parse([&*content.content.codings]);
     let facts = ResponseFacts {
         status: response.status,
@@ -80,7 +86,8 @@ pub async fn inspect(
     if let Plan::Pass(Unscanned::Overload) = plan {
         return Ok(None);
     }
-    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
+    // Before anything trickles: the head is here whole.
+    let watch = Watch::of(session, inspection, clients, transfer)?;
     let reading = inspection.policy.scanner.as_ref().filter(|_| built_in);
     let reading = reading.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
     let mut spool = session.services.inspection.spools.open(session.tether.row().client().ip());
@@ -90,8 +97,6 @@ pub async fn inspect(
     {
         return Err(Reason::ScanOverload);
     }
-    // Before anything trickles: the head is here whole.
-    let watch = Watch::of(session, inspection, &course, transfer)?;
     let detector = detector(session, inspection, &content, length);
     let hold = inspection.policy.hold;
     let hash = keeps_verdicts(inspection, &course).then(BodyHash::default);
@@ -234,10 +239,9 @@ impl Watch {
     fn of(
         session: &Session<'_>,
         inspection: &Inspection,
-        course: &Course,
+        clients: Vec<Arc<IcapClient>>,
         transfer: &mut Transfer<'_>,
     ) -> Result<Option<Self>, Reason> {
-        let clients = clients(inspection, course, IcapMethod::Respmod);
         if clients.is_empty() {
             return Ok(None);
         }

@@ -204,6 +204,7 @@ fn a_service_that_fails_in_the_middle_cuts_or_is_passed_by() {
                 assert_eq!(line["unscanned"], "scanner_down", "{line}");
                 assert!(scene.unscanned(Unscanned::ScannerDown) > 0);
             }
+            drop(client);
             scene.wait_until_empty();
         }
     }
