@@ -16,14 +16,16 @@ import crowd
 import held
 import proxies
 import report
+import scanned
 import targets
 import throughput
 import tunnel
+from icap_stub import IcapStubProcess
 from processes import CannotMeasure, cpu_seconds, machine_busy_seconds
 from stream_origin import StreamOrigin, StreamOriginProcess
 from web_origin import WebOrigin
 
-MEASUREMENTS = ["small", "limits", "bulk", "tunnel", "held", "crowd", "idle-tunnels", "cancel"]
+MEASUREMENTS = ["small", "limits", "bulk", "respmod", "tunnel", "held", "crowd", "windows", "idle-tunnels", "cancel"]
 MIB = 1 << 20
 TICKS_EVERY = 10  # seconds between two events of a ticker
 CLOSED = "closed: connections the proxy ended although the client wished to keep them"
@@ -34,10 +36,12 @@ Measures Tether beside HAProxy, Squid and tinyproxy on this machine, over loopba
   small         1 KiB bodies, 64 kept-alive connections: requests/s, proxy CPU per 1,000 requests
   limits        the same with Tether alone: what enforced limits add to mode = "off"
   bulk          1 MiB bodies, 8 connections: MB/s, proxy CPU per GB
+  respmod       3,000-byte bodies that an ICAP server sees, Tether and Squid only: proxy CPU per 1,000 requests
   tunnel        4 CONNECT tunnels at full speed: MB/s, proxy CPU per GB
   held          silent event streams: user memory for each
   crowd         tickers of 20 clients, forward proxies only: memory for each, what a 10 KiB page beside them takes, what is
                 left when they go
+  windows       streams that Tether scans as they flow: user memory for each, flowing and silent
   idle-tunnels  silent CONNECT tunnels: user memory for each
   cancel        clients leave in four ways: delay until the origin is told, streams left after 1 s
 
@@ -119,6 +123,10 @@ class Bench:
         """Those of the chosen proxies that a measurement is about."""
         if measurement == "limits":
             return list(proxies.LIMIT_MODES) if "tether" in self.names else []
+        if measurement == "respmod":
+            return [name for name in scanned.PROXIES if name in self.names]
+        if measurement == "windows":
+            return list(scanned.SIGHTS) if "tether" in self.names else []
         if measurement in ("small", "bulk"):
             return self.names
         if measurement == "crowd":
@@ -146,13 +154,15 @@ class Bench:
         progress(self.failures[-1], keep=True)
 
     @contextlib.contextmanager
-    def all_running(self, measurement, names, origins, is_held=False):
-        """Starts the proxies side by side: name -> running, without those that do not start."""
+    def all_running(self, measurement, names, origins, is_held=False, added=lambda name: ""):
+        """Starts the proxies side by side: name -> running, without those that do not start. `added`: more lines for the
+        configuration of a name."""
         with contextlib.ExitStack() as stack:
             running = {}
             for name in names:
                 try:
-                    running[name] = stack.enter_context(proxies.start(name, self.directory, origins, is_held))
+                    running[name] = stack.enter_context(proxies.start(
+                        name, self.directory, origins, is_held, added(name)))
                 except CannotMeasure as error:
                     self.fail(measurement, name, error)
             yield running
@@ -189,14 +199,43 @@ class Bench:
         names = [*beside, *self.taking_part(measurement)]
         with WebOrigin(self.directory, files) as origin:
             with self.all_running(measurement, names, [origin.address]) as running:
-                for name in list(running):
-                    progress(f"{measurement}: warming up {name}")
-                    try:
-                        sample(running[name], origin, 1)
-                    except CannotMeasure as error:
-                        del running[name]
-                        self.fail(measurement, name, error)
+                self._warm_up(measurement, running, lambda proxy: sample(proxy, origin, 1))
                 self.alternate(measurement, list(running), lambda name: sample(running[name], origin, self.seconds))
+
+    def _warm_up(self, measurement, running, sample):
+        """One short sample of each; those that fail take no part."""
+        for name in list(running):
+            progress(f"{measurement}: warming up {name}")
+            try:
+                sample(running[name])
+            except CannotMeasure as error:
+                del running[name]
+                self.fail(measurement, name, error)
+
+    def respmod(self, measurement):
+        names = self.taking_part(measurement)
+        with IcapStubProcess(self.directory) as scanner:
+            with WebOrigin(self.directory, {"scanned": scanned.BODY_BYTES}) as origin:
+                with self.all_running(measurement, names, [origin.address],
+                                      added=lambda name: scanned.configuration(name, scanner.url)) as running:
+                    self._warm_up(measurement, running, lambda proxy: scanned.respmod(proxy, origin, scanner, 1))
+                    self.alternate(measurement, list(running), lambda name: scanned.respmod(
+                        running[name], origin, scanner, self.seconds))
+        figures = [("requests/s", "requests_per_s", 0, "ratio"), ("CPU ms/1,000", "cpu_ms_per_1000", 2, "ratio spread"),
+                   ("p99 ms", "p99_ms", 2, ""), ("failed", "failed", 0, "")]
+        title = f"respmod: {scanned.BODY_BYTES:,} bytes, {scanned.CONNECTIONS} connections, answered with 204"
+        return (f"{title}, {self._medians(f'{self.seconds} s each')}",
+                lambda title, results, notes: report.compare(title, results, figures, notes, reference="squid"))
+
+    def windows(self, measurement):
+        with IcapStubProcess(self.directory) as scanner:
+            with StreamOriginProcess(self.directory, scanned.TICKS_EVERY, scanned.EVENT_BYTES) as origin:
+                self.alternate(measurement, self.taking_part(measurement), lambda name: scanned.windows(
+                    name, self.directory, origin, scanner))
+        figures = [("KiB flowing", "flowing_kib", 2, "spread"), ("KiB silent", "quiet_kib", 2, "spread")]
+        size = f"{scanned.STREAMS:,} streams, {scanned.EVENT_BYTES:,} bytes each in {scanned.TICKS_EVERY} s"
+        return (f"windows: user KiB per stream, {self._medians(size)}",
+                lambda title, results, notes: report.compare(title, results, figures, notes))
 
     def tunnel(self, measurement):
         names = [proxies.DIRECT]

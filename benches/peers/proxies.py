@@ -208,21 +208,22 @@ def version(name):
     return ((answer.stdout or answer.stderr).strip().splitlines() or ["version unknown"])[0]
 
 
-def start(name, directory, origins, held=False):
-    """Starts a proxy in front of `origins`, a list of (host, port). `held`: it is about streams at rest."""
+def start(name, directory, origins, held=False, added=""):
+    """Starts a proxy in front of `origins`, a list of (host, port). `held`: it is about streams at rest. `added`: more lines
+    for the configuration of Tether or Squid."""
     if name == DIRECT:
         return Running(DIRECT)
     directory = os.path.join(directory, f"{name}-{loopback.free_port()}")
     os.mkdir(directory)
     os.chmod(directory, 0o755)
     if name == "tether":
-        return _tether(name, directory, os.environ.get("TETHER_BENCH_LIMITS", "enforce"))
+        return _tether(name, directory, os.environ.get("TETHER_BENCH_LIMITS", "enforce"), added)
     if name in LIMIT_MODES:
-        return _tether(name, directory, LIMIT_MODES[name])
+        return _tether(name, directory, LIMIT_MODES[name], added)
     if name == RELAY:
         return _relay(directory)
     if name == "squid":
-        return _squid(directory)
+        return _squid(directory, added)
     if name == "tinyproxy":
         return _tinyproxy(directory)
     return _haproxy(name, directory, origins, held)
@@ -244,7 +245,7 @@ def _write(directory, name, text):
     return path
 
 
-def _tether(name, directory, limits):
+def _tether(name, directory, limits, added):
     plain = (loopback.PROXY, loopback.free_port())
     admin = (loopback.PROXY, loopback.free_port())
     text = TETHER.format(admin=host_port(admin), proxy=host_port(plain))
@@ -253,6 +254,7 @@ def _tether(name, directory, limits):
         os.mkdir(policies)
         _write(policies, "limits.toml", LIMITS_TOML)
         text += TETHER_LIMITS.format(mode=limits, policies=policies)
+    text += added
     if extra := os.environ.get("TETHER_BENCH_CONFIG"):
         try:
             with open(extra, encoding="utf-8") as file:
@@ -294,23 +296,23 @@ def _haproxy(name, directory, origins, held):
     return _launch(Running(name, process, plain, tunnel, connects=False), process, lambda: loopback.accepts(plain))
 
 
-def _squid(directory):
+def _squid(directory, added):
     os.chmod(os.path.dirname(directory), 0o755)
     while True:
         try:
-            return _squid_with(directory, squid_workers[0])
+            return _squid_with(directory, squid_workers[0], added)
         except CannotMeasure as error:
             if len(squid_workers) == 1:
                 raise
             print(f"squid: {squid_workers.pop(0)} workers do not start, going on with fewer: {error}", file=sys.stderr)
 
 
-def _squid_with(directory, workers):
+def _squid_with(directory, workers, added):
     plain = (loopback.PROXY, loopback.free_port())
     logs = os.path.join(directory, f"squid-{workers}")
     os.mkdir(logs)
     os.chmod(logs, 0o777)  # Squid gives up root for a user of its own before it opens its log
-    config = _write(logs, "squid.conf", SQUID.format(proxy=host_port(plain), workers=workers, logs=logs))
+    config = _write(logs, "squid.conf", SQUID.format(proxy=host_port(plain), workers=workers, logs=logs) + added)
     service = f"bench{os.getpid()}x{plain[1]}"
     process = Process("squid", ["squid", "--foreground", "-n", service, "-f", config], directory)
     running = Running("squid", process, plain, leftovers=[f"/run/squid/{service}-*", f"/dev/shm/{service}-*"])

@@ -5,6 +5,7 @@ prints its addresses as one JSON line and serves until it is stopped."""
 import json
 import os
 import select
+import signal
 import socket
 import sys
 import time
@@ -91,11 +92,13 @@ class StreamOrigin:
             self.ends[name] = now
         sock.close()
 
-    def tick(self, turn, turns):
-        """One event for each stream whose turn it is: all have one in so many `turns`."""
+    def tick(self, turn, turns, size=0):
+        """One event for each stream whose turn it is: all have one in so many `turns`. `size`: its bytes, where that
+        matters; then the answer is chunked."""
+        large = _event(size) if size else None
         for fd in [fd for fd in self._ticking if fd % turns == turn % turns]:
             try:
-                self._open[fd][0].send(self._ticking[fd])
+                self._open[fd][0].send(large or self._ticking[fd])
             except BlockingIOError:
                 pass  # whoever does not read misses one
             except OSError:
@@ -116,11 +119,18 @@ class StreamOrigin:
         self.epoll.close()
 
 
+def _event(size):
+    """An event of so many bytes, as a chunk."""
+    event = b"data: %s\n\n" % (b"x" * (size - 8))
+    return b"%x\r\n%s\r\n" % (len(event), event)
+
+
 class StreamOriginProcess:
     """The same origin in a process of its own, so that its descriptors and its CPU are not the client's."""
 
-    def __init__(self, directory, tick_every=None):
-        argv = [sys.executable, os.path.abspath(__file__), *([str(tick_every)] if tick_every else [])]
+    def __init__(self, directory, tick_every=None, size=None):
+        numbers = [str(one) for one in (tick_every, size) if one]
+        argv = [sys.executable, os.path.abspath(__file__), *numbers]
         self._process = Process("stream-origin", argv, directory, pipe_stdout=True)
         self.addresses = [tuple(address) for address in json.loads(self._process.stdout.readline() or "[]")]
 
@@ -130,18 +140,27 @@ class StreamOriginProcess:
     def __exit__(self, *_):
         self._process.stop(grace=1.0)
 
+    def tick_on(self):
+        os.kill(self._process.pid, signal.SIGUSR1)
 
-def serve(tick_every):
-    """With `tick_every`, each stream gets an event in so many seconds, spread over that time."""
-    origin = StreamOrigin()
+    def tick_off(self):
+        os.kill(self._process.pid, signal.SIGUSR2)
+
+
+def serve(tick_every, size):
+    """With `tick_every`, each stream gets an event in so many seconds, spread over that time, until told to pause."""
+    origin, ticks = StreamOrigin(), [True]
+    signal.signal(signal.SIGUSR1, lambda *_: ticks.__setitem__(0, True))
+    signal.signal(signal.SIGUSR2, lambda *_: ticks.__setitem__(0, False))
     print(json.dumps(origin.addresses), flush=True)
     parent, turn, due = os.getppid(), 0, time.monotonic() + TICK
     while os.getppid() == parent:
         origin.step(1.0 if tick_every is None else max(0.0, due - time.monotonic()))
         if tick_every is not None and time.monotonic() >= due:
-            origin.tick(turn, round(tick_every / TICK))
+            if ticks[0]:
+                origin.tick(turn, round(tick_every / TICK), size)
             turn, due = turn + 1, due + TICK
 
 
 if __name__ == "__main__":
-    serve(float(sys.argv[1]) if len(sys.argv) > 1 else None)
+    serve(float(sys.argv[1]) if len(sys.argv) > 1 else None, int(sys.argv[2]) if len(sys.argv) > 2 else 0)

@@ -2,8 +2,9 @@
 import statistics
 
 from report import NONE, cancel_figures, median, number, table, turn_ratios
+from scanned import SIGHTS
 
-TETHER, HAPROXY, RELAY = "tether", "haproxy", "relay"
+TETHER, HAPROXY, SQUID, RELAY = "tether", "haproxy", "squid", "relay"
 
 
 def _of(results, measurement, proxy, key):
@@ -40,9 +41,9 @@ def _limits(results, bound):
     return ["CPU ms per 1,000, limits enforced", rule, number(theirs), number(ours), _verdict(passed)]
 
 
-def _absolute(results, what, measurement, key, bound):
-    """One row: Tether's figure against a fixed bound."""
-    ours, theirs = _of(results, measurement, TETHER, key), _of(results, measurement, HAPROXY, key)
+def _absolute(results, what, measurement, key, bound, proxy=TETHER):
+    """One row: Tether's figure against a fixed bound. `proxy`: the Tether meant, where there are several."""
+    ours, theirs = _of(results, measurement, proxy, key), _of(results, measurement, HAPROXY, key)
     passed = None if ours is None else ours <= bound
     return [what, f"<= {number(bound)}", number(theirs), number(ours), _verdict(passed)]
 
@@ -73,6 +74,9 @@ def summary(results, crowd, ways):
         _absolute(results, f"KiB per ticker at {crowd:,}", "crowd", "kib", 5.0),
         _absolute(results, f"ms for a 10 KiB page beside {crowd:,} tickers, p99", "crowd", "p99_ms", 50.0),
         _absolute(results, "sockets left 1 s after the tickers' clients", "crowd", "left", 0.0),
+        _at_most(results, "CPU ms per 1,000 bodies shown to a scanner", "respmod", "cpu_ms_per_1000", 0.5, SQUID),
+        *(_absolute(results, f"KiB per stream, {what}: {sight}", "windows", key, bound, sight)
+          for sight in SIGHTS for what, key, bound in (("flowing", "flowing_kib", 200.0), ("silent", "quiet_kib", 24.0))),
         _absolute(results, f"KiB per idle tunnel at {crowd:,}", "idle-tunnels", str(crowd), 5.0),
         *(_cancel(results, way, 5.0) for way in ways),
     ]

@@ -18,6 +18,8 @@ use crate::inspect::spool::Spool;
 use crate::inspect::trickle::Trickle;
 use crate::inspect::verdicts::BodyHash;
 
+/// Bytes read and scanned before others on the worker get their turn.
+pub const SLICE: u64 = 64 * 1024;
 /// Between two looks at whether a few more bytes may go out.
 const TRICKLE_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -179,6 +181,7 @@ impl Gathering {
     /// # Errors
     /// The [`Reason`] for which it does not go on at all.
     pub async fn run(&mut self, session: &mut Session<'_>, transfer: &mut Transfer<'_>) -> Result<Gathered, Reason> {
+        let mut paused = 0;
         loop {
             let until = match self.look(Instant::now(), session, transfer).await? {
                 Look::At(until) => until,
@@ -195,6 +198,11 @@ impl Gathering {
             session.services.buffers.put(&mut bytes);
             if let Some(gathered) = done {
                 return Ok(gathered);
+            }
+            // A source that never runs dry would keep the worker to itself, and reading costs more than moving.
+            if self.spool.len() - paused >= SLICE {
+                paused = self.spool.len();
+                tokio::task::yield_now().await;
             }
         }
     }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 
 use super::ask::{Answered, Question, Replaced, ask, clients};
+use super::gather::SLICE;
 use super::held::{Ending, Held};
 use super::reading::{Reading, Turn};
 use super::{Inspection, Noted};
@@ -235,7 +236,7 @@ enum Came {
 
 impl Gathering<'_> {
     async fn run(&mut self, session: &mut Session<'_>) -> Result<Gathered, Reason> {
-        let mut floor = RateFloor::default();
+        let (mut floor, mut paused) = (RateFloor::default(), 0);
         loop {
             let mut bytes = session.services.buffers.take();
             let came = self.take(session, &mut floor, &mut bytes).await?;
@@ -247,6 +248,10 @@ impl Gathering<'_> {
             session.services.buffers.put(&mut bytes);
             if let Some(gathered) = went_on {
                 return Ok(gathered);
+            }
+            if self.spool.len() - paused >= SLICE {
+                paused = self.spool.len();
+                tokio::task::yield_now().await;
             }
         }
     }

@@ -41,7 +41,7 @@ check_files_through_clamav() {
     files_through_clamav 600
 }
 
-check_long_files_through_clamav() {
+check_many_files_through_clamav() {
     files_through_clamav 10000
 }
 

@@ -62,11 +62,11 @@ check_tickers_through_a_late_scanner() {
     tickers_through_a_late_scanner 60 8
 }
 
-check_long_tickers_through_clamav() {
+check_many_tickers_through_clamav() {
     tickers_through_clamav 500 30
 }
 
-check_long_tickers_through_a_late_scanner() {
+check_many_tickers_through_a_late_scanner() {
     tickers_through_a_late_scanner 500 30
 }
 
@@ -222,7 +222,7 @@ is_open() {
 check_scanner_dies() {
     start_scanner
     start_origin
-    start_scanning '"av"'
+    MORE='verdicts = "asked"' start_scanning '"av"'
     equal "before" 200 "$(status_through /hello)"
     die_in_the_middle 503
     says page '503 Service Unavailable'
@@ -238,7 +238,7 @@ check_scanner_dies() {
 check_scanner_dies_and_all_passes() {
     start_scanner
     start_origin
-    MORE='on_failure = "pass"' start_scanning '"av"'
+    MORE=$'on_failure = "pass"\nverdicts = "asked"' start_scanning '"av"'
     eicar >eicar.txt
     is_blocked "http://$ORIGIN/file/eicar.txt"
     die_in_the_middle 200
