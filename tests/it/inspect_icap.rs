@@ -21,7 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tether::base::reason::Reason;
 use tether::config::settings::Settings;
-use tether::icap::settings::{IcapMethod, IcapService, OnFailure};
+use tether::icap::settings::{IcapMethod, IcapService, OnFailure, VerdictUse};
 use tether::icap::stats::{Ended, IcapStats};
 use tether::inspect::course::ScannerName;
 use tether::inspect::plan::Unscanned;
@@ -120,6 +120,8 @@ fn service(name: &str, address: SocketAddr) -> IcapService {
     // A loaded machine is no slow server; tests that wait for a limit set it themselves.
     settings.timeouts.connect = SOON;
     settings.timeouts.queue = SOON;
+    // What is shown is what the tests are about.
+    settings.verdicts = VerdictUse::Asked;
     settings
 }
 
