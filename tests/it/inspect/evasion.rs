@@ -102,7 +102,7 @@ fn bombs_are_stopped() {
         ("zstd", zstd(&vec![0; 64 << 20])),
         ("deflate", zlib(&vec![0; 64 << 20])),
         ("gzip, zstd", zstd(&zeros)),
-        // As much as 1 GiB of zeros, as Node's brotli writes them.
+        // Zeros, as Node's brotli writes them.
         ("br", b"\x9b\xff\xff\x7f\xf8\x27\x00\xe2\xb1\x40\x20\xf7\xfe\x0f".to_vec()),
     ];
     for (coding, body) in rows {
@@ -225,7 +225,7 @@ fn a_part_nobody_asked_for_is_scanned_and_told() {
     assert_eq!(logged(&proxy, folder.path(), 2)["unscanned"], "partial");
 }
 
-/// 100 MB in front of it are no way past, where the cap does not say so.
+/// More than is held whole in front of it is no way past, where the cap does not say so.
 #[test]
 fn padding_does_not_help() {
     let proxy = scanning_with(patient);

@@ -109,3 +109,34 @@ fn an_origin_that_breaks_off_behind_a_beginning_is_seen() {
     }
     wait_until_nothing_is_left(&proxy);
 }
+
+#[test]
+fn what_never_comes_to_its_end_is_not_held_for_ever() {
+    let proxy = scanning_with(|settings| {
+        patient(settings);
+        settings.inspect.hold.deadline = Duration::from_millis(200);
+    });
+    // A file of unknown length is of no use in parts.
+    let origin = Origin::bind();
+    let mut client = asking(&proxy, get(origin.address(), "/file"));
+    let mut served = origin.accept();
+    served.head();
+    served.send(Framing::Chunked(1000).head("Content-Type: text/html\r\n", 0));
+    served.send(Framing::Chunked(1000).piece(&archive(5000)));
+    assert_eq!(crate::support::answer::answer(&mut client).status, 504);
+    drop((client, served));
+    // A page with a length flows from there on, and is scanned as it does.
+    let body = [noise(5000), eicar()].concat();
+    let mut client = asking(&proxy, get(origin.address(), "/page"));
+    let mut served = origin.accept();
+    served.head();
+    served.send(Framing::Length.head("Content-Type: text/html\r\n", body.len()));
+    served.send(&body[..5000]);
+    let answer = answer_head(&mut client).expect("the head");
+    assert_eq!(client.exactly(5000), noise(5000));
+    let _ = served.try_send(&body[5000..]);
+    assert_cut(&answer_body(&mut client, answer), &eicar(), "a slow page");
+    wait_until_nothing_is_left(&proxy);
+    let tally = proxy.tally();
+    assert_eq!((tally.closed(Reason::SlowFile), tally.closed(Reason::ContentCut)), (1, 1));
+}
