@@ -31,7 +31,7 @@ use super::icap::server::{Ask, PREVIEW, UNCHANGED, serve, whole};
 use super::support::answer::{Answer, answer};
 use super::support::client::{asking, get};
 use super::support::proxy::{Proxy, SOON};
-use super::support::script::{Scripted, Visit, ok};
+use super::support::script::{Scripted, Seen, Visit, ok};
 use super::support::wire::Wire;
 
 /// A limit that is waited for in a test.
@@ -98,6 +98,16 @@ impl Scanner {
         Scanner::judging(move |shown| if shown.text().contains(word) { blocked(PAGE) } else { UNCHANGED.into() })
     }
 
+    /// The connections on which it was shown something: a proxy asks for OPTIONS at times, whatever the traffic.
+    fn visits(&self) -> Vec<Seen> {
+        self.server.seen().into_iter().filter(is_visit).collect()
+    }
+
+    /// Waits until the proxy has ended the connection of this number among those; gives all that came on it.
+    fn visit_ended(&self, number: usize) -> Seen {
+        visit_ended(&self.server, number)
+    }
+
     /// Everything it was shown to its end.
     fn shown(&self) -> Vec<Shown> {
         self.shown.lock().expect("shown").clone()
@@ -112,6 +122,17 @@ impl Scanner {
     fn of_requests(&self) -> IcapService {
         IcapService { methods: vec![IcapMethod::Reqmod], ..self.named("dlp") }
     }
+}
+
+fn is_visit(seen: &Seen) -> bool {
+    seen.text().contains("MOD icap")
+}
+
+/// As [`Scanner::visit_ended`], of a server by itself.
+fn visit_ended(server: &Scripted, number: usize) -> Seen {
+    let of_visits = |seen: &[Seen]| seen.iter().filter(|seen| is_visit(seen)).nth(number).cloned();
+    let ended = |seen: &[Seen]| of_visits(seen).is_some_and(|one| one.end.is_some());
+    of_visits(&server.wait_for(&format!("the end of visit {number}"), ended)).expect("it is there")
 }
 
 /// A service at this address.

@@ -19,16 +19,16 @@ fn a_slow_origin_holds_nothing_of_a_service() {
     let mut client = scene.asks(get(origin.address(), "/a"));
     let mut served = origin.accept();
     served.head();
-    assert!(scanner.server.seen().is_empty(), "before the head");
+    assert!(scanner.visits().is_empty(), "before the head");
     served.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
     for piece in noise(99_999).chunks(33_333) {
         served.send(piece);
         scene.proxy.wait_until("held", |_| bytes_held(&scene) > 0);
-        assert!(scanner.server.seen().is_empty(), "before the body is whole");
+        assert!(scanner.visits().is_empty(), "before the body is whole");
         assert_eq!(scene.open(), 0);
     }
     scene.proxy.wait_until("held", |_| bytes_held(&scene) >= 99_999);
-    assert!(scanner.server.seen().is_empty() && !client.has_more());
+    assert!(scanner.visits().is_empty() && !client.has_more());
     served.send([noise(100_000)[99_999]]);
     assert!(answer(&mut client).body == noise(100_000));
     assert_eq!(scanner.shown().len(), 1, "and once only");

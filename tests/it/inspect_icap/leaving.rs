@@ -27,7 +27,7 @@ fn while_the_service_is_thinking() {
         scene.proxy.tally().wait_for_phase(Phase::Scan);
         let before = scene.proxy.tally().cancels(Phase::Scan);
         let left = leaving.leave(client);
-        let seen = scanner.server.ended(number);
+        let seen = scanner.visit_ended(number);
         assert_eq!(seen.end, Some(How::Reset), "{leaving:?}");
         served.ending();
         drop(left);
@@ -67,7 +67,7 @@ fn while_the_body_is_on_its_way_to_the_service() {
         let left = leaving.leave(client);
         scene.proxy.wait_until("given up", |scene| scene.open().exchanges == 0);
         go_on.send(()).expect("told");
-        let seen = server.ended(0);
+        let seen = visit_ended(&server, 0);
         assert_eq!(seen.end, Some(How::Reset), "{leaving:?}");
         assert!(
             seen.bytes.len() < LARGE && !seen.bytes.ends_with(b"0\r\n\r\n"),
@@ -91,7 +91,7 @@ fn while_the_answer_of_the_service_is_coming() {
         scene.proxy.wait_until("shown", |_| scanner.shown().len() == number + 1);
         scene.proxy.tally().wait_for_phase(Phase::Scan);
         let left = leaving.leave(client);
-        assert_eq!(scanner.server.ended(number).end, Some(How::Reset), "{leaving:?}");
+        assert_eq!(scanner.visit_ended(number).end, Some(How::Reset), "{leaving:?}");
         drop(left);
         scene.wait_until_empty();
     }
@@ -111,7 +111,7 @@ fn while_a_request_is_judged() {
             scene.proxy.wait_until("shown", |_| scanner.shown().len() == number + 1);
             scene.proxy.tally().wait_for_phase(Phase::Scan);
             let left = leaving.leave(client);
-            assert_eq!(scanner.server.ended(number).end, Some(How::Reset), "{leaving:?}");
+            assert_eq!(scanner.visit_ended(number).end, Some(How::Reset), "{leaving:?}");
             drop(left);
             scene.wait_until_empty();
             number += 1;

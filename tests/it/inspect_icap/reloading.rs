@@ -60,7 +60,7 @@ fn another_service_is_asked_at_once_and_what_is_under_way_stays() {
     say.send(UNCHANGED.into()).expect("told");
     assert_eq!(answer(&mut waiting).text(), "hello", "what is under way has its verdict of the old one");
     changing.proxy.wait_until("all over", |_| changing.open() == 0);
-    slow.server.ended(0);
+    slow.visit_ended(0);
     waiting.send(get(origin.address(), "/a"));
     assert_eq!(answer(&mut waiting).text(), PAGE, "the next request of the same connection");
     assert_eq!((slow.shown().len(), strict.shown().len()), (1, 2));
@@ -73,7 +73,7 @@ fn nothing_scans_any_more_or_again() {
     assert_eq!(changing.get(&origin).text(), PAGE);
     changing.reload(Vec::new());
     assert_eq!(changing.get(&origin).text(), "hello");
-    strict.server.ended(0);
+    strict.visit_ended(0);
     changing.reload(vec![strict.named("av")]);
     assert_eq!(changing.get(&origin).text(), PAGE);
 }
@@ -89,13 +89,13 @@ fn a_service_that_stays_keeps_its_connections() {
     changing.reload(vec![settings.clone(), comes.named("dlp")]);
     client.send(get(origin.address(), "/a"));
     assert_eq!(answer(&mut client).text(), "hello");
-    assert_eq!((stays.server.seen().len(), comes.shown().len()), (1, 1));
+    assert_eq!((stays.visits().len(), comes.shown().len()), (1, 1));
     settings.max_connections = 3;
     changing.reload(vec![settings]);
     client.send(get(origin.address(), "/a"));
     assert_eq!(answer(&mut client).text(), "hello");
     assert_eq!((stays.shown().len(), comes.shown().len()), (3, 1));
-    stays.server.ended(0);
+    stays.visit_ended(0);
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn a_stream_that_services_do_not_see_is_counted() {
         assert_eq!(line["verdict"] == "unscanned", !with_ours, "{line}");
         assert!(scene.unscanned(Unscanned::Stream) > 0);
     }
-    assert!(scanner.server.seen().is_empty());
+    assert!(scanner.visits().is_empty());
 }
 
 /// A service that says that the first message is clean, and fails with the others.

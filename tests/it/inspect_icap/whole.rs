@@ -252,7 +252,7 @@ fn answers_without_a_body_are_not_shown() {
         client.send(get(origin.address(), "/a").replacen("GET", method, 1));
         assert!(try_answer_head(&mut client), "{method} {head:?}");
     }
-    assert!(scanner.server.seen().len() <= 1 && scanner.shown().iter().all(|shown| shown.body.is_empty()));
+    assert!(scanner.visits().len() <= 1 && scanner.shown().iter().all(|shown| shown.body.is_empty()));
 }
 
 fn try_answer_head(client: &mut Wire) -> bool {
