@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::body::{BodyLength, BodySource, gather};
 use super::conversation::{Answer, Conversation, Verdict};
 use super::endpoint::{EndpointState, Endpoints, Freshness, Transaction};
@@ -18,6 +20,8 @@ use super::stats::{Counters, Ended, IcapStats, Underway};
 
 /// Servers that one message is tried at, or tries at the only one.
 const MOST_TRIES: usize = 2;
+/// Of the connections to all servers, one in so many may be asked about pieces of streams.
+const FOR_STREAMS: usize = 8;
 
 /// The client of one service; shared by all threads, so that the limits of its servers hold for all of them together.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct IcapClient {
     settings: IcapService,
     endpoints: Endpoints,
     counters: Arc<Counters>,
+    /// Turns of pieces of streams.
+    pieces: Semaphore,
 }
 
 /// A try that came to nothing; the body can be tried elsewhere.
@@ -48,12 +54,20 @@ impl IcapClient {
 
     fn counting(settings: IcapService, counters: Arc<Counters>) -> Arc<Self> {
         let endpoints = Endpoints::new(&settings, &counters);
-        Arc::new(Self { settings, endpoints, counters })
+        let connections = settings.max_connections as usize * endpoints.all().len();
+        let pieces = Semaphore::new((connections / FOR_STREAMS).max(1));
+        Arc::new(Self { settings, endpoints, counters, pieces })
     }
 
     /// What is set.
     pub fn settings(&self) -> &IcapService {
         &self.settings
+    }
+
+    /// A turn to have a piece of a stream judged, first come, first served: nobody waits for those as for a page, and all
+    /// streams may have one in the same moment. `None` never comes; dropping the permit gives the turn to the next.
+    pub async fn turn_of_a_piece(&self) -> Option<SemaphorePermit<'_>> {
+        self.pieces.acquire().await.ok()
     }
 
     /// How its servers stand.

@@ -44,6 +44,8 @@ CONF
     wait_for "clamd is up" test -S scanner/clamd.ctl
 }
 
+# A thread of it serves one connection for as long as that is kept, and it does not say how many it has: they are no fewer than
+# the connections we make to a service that says nothing.
 start_c_icap() { # MODULES
     C_ICAP_PORT=$(free_port)
     # shellcheck disable=SC2034 # for the checks
@@ -52,10 +54,10 @@ start_c_icap() { # MODULES
 PidFile $WORK/scanner/c-icap.pid
 CommandsSocket $WORK/scanner/c-icap.ctl
 Port 127.0.0.1:$C_ICAP_PORT
-StartServers 1
-MaxServers 2
-MinSpareThreads 2
-MaxSpareThreads 20
+StartServers 4
+MaxServers 4
+MinSpareThreads 1
+MaxSpareThreads 40
 ThreadsPerChild 10
 TmpDir $WORK/scanner/tmp
 ServerLog $WORK/scanner/server.log

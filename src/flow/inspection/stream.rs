@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ask::found;
 use super::batches::{Batch, Batches};
@@ -19,6 +20,7 @@ use crate::flow::session::Session;
 use crate::flow::transfer::Transfer;
 use crate::icap::body::InMemory;
 use crate::icap::client::IcapClient;
+use crate::icap::error::{Blame, IcapError};
 use crate::icap::message::Message;
 use crate::icap::outcome::{Judgement, Outcome};
 use crate::icap::settings::OnFailure;
@@ -33,6 +35,12 @@ pub struct Watchers {
     /// The message, without the length of any batch.
     pub message: Message,
 }
+
+/// How long a batch goes on waiting for a service that has too much to do: events come to all streams in the same moment,
+/// and their batches are due in the same moment too.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What ended a stream before its end.
 enum Stop {
@@ -131,7 +139,7 @@ async fn next(batches: &Batches) -> Option<Batch> {
 async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window: u64) -> Result<Seen, Stop> {
     let message = message.window(window, batch.bytes.len() as u64);
     let original = message.status();
-    match client.adapt(&message, InMemory(&batch.bytes)).await {
+    match ask(client, &message, batch).await {
         Ok(outcome) if outcome.judgement(original) == Judgement::Blocked => {
             Err(Stop::Found(found(client, outcome.report())))
         }
@@ -139,5 +147,19 @@ async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window:
         Ok(Outcome::Unchanged { .. } | Outcome::Replaced { .. }) => Ok(Seen::Yes),
         Err(_) if client.settings().on_failure == OnFailure::Pass => Ok(Seen::No),
         Err(_) => Err(Stop::Failed(client.settings().name.clone())),
+    }
+}
+
+/// Shows a batch to a service, again where it had too much to do: nothing is held up but this stream.
+async fn ask<'b>(client: &IcapClient, message: &Message, batch: &'b Batch) -> Result<Outcome<InMemory<'b>>, IcapError> {
+    let ends = Instant::now() + PATIENCE;
+    loop {
+        let turn = client.turn_of_a_piece().await;
+        let outcome = client.adapt(message, InMemory(&batch.bytes)).await;
+        drop(turn);
+        match outcome {
+            Err(error) if error.kind.blame() == Blame::Load && Instant::now() < ends => sleep(PAUSE).await,
+            outcome => return outcome,
+        }
     }
 }

@@ -1,6 +1,7 @@
 # An origin of live tickers in four kinds; prints its port. Every event tells when it was sent, by the machine's clock.
 import argparse
 import asyncio
+import time
 import urllib.parse
 
 import live_stamp
@@ -49,7 +50,9 @@ async def stream(writer, kind, query):
         else:
             writer.write(chunk(write()))
         await writer.drain()
-        await asyncio.sleep(pause)
+        # A goal is a goal for everybody: all have their events in the same moment, after the first.
+        wait = pause - time.monotonic() % pause
+        await asyncio.sleep(wait + pause if number == 1 else wait)
 
 
 async def long_poll(writer):
