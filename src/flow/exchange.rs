@@ -157,6 +157,7 @@ async fn attempt(session: &mut Session<'_>, request: &Request, chosen: Chosen, o
     // Apart from the connection's own memory: an idle connection and a tunnel have none.
     let mut transfer = Box::new(Transfer::new(holding, client, upstream.socket.stream(), request, began, patience));
     if let Some(inspection) = &mut inspection {
+        inspection.dialled(session, upstream.socket.address().ip());
         transfer.judge_response();
         if let Some(Upload { pump, held }) = inspection.upload.take() {
             transfer.send_by(pump, held);

@@ -31,7 +31,7 @@ use crate::inspect::course::{Course, Direction, ScannerName};
 use crate::inspect::magic::Class;
 use crate::inspect::plan::{Unscanned, ranges_for_extension};
 use crate::inspect::rules::Head;
-use crate::policy::bypass::skips::Skip;
+use crate::policy::bypass::skips::{Skip, Skips};
 
 /// What is known of an exchange that is inspected.
 pub struct Inspection {
@@ -51,6 +51,8 @@ pub struct Inspection {
     pub said: RequestContent,
     /// The extension of the file that was asked for, in lower case.
     pub extension: Box<str>,
+    /// What ranges of addresses on the bypass list leave out, once it is known which address was dialled.
+    pub skips: Skips,
     /// The request body, where it was looked at.
     pub upload: Option<Upload>,
 }
@@ -96,8 +98,18 @@ pub fn begin(session: &Session<'_>, authority: &Arc<Authority>, head: &mut Vec<u
         prepare_for_scanning(head, ranges_for_extension(&extension));
     }
     let (authority, request_head) = (authority.clone(), head.clone());
-    let inspection =
-        Inspection { policy, course, of_request, authority, url, request_head, said, extension, upload: None };
+    let inspection = Inspection {
+        policy,
+        course,
+        of_request,
+        authority,
+        url,
+        request_head,
+        said,
+        extension,
+        skips: Skips::NONE,
+        upload: None,
+    };
     Ok(Begun::Inspected(Box::new(inspection)))
 }
 

@@ -25,13 +25,13 @@ use crate::http::rewrite::drop_expect;
 use crate::icap::body::NoBody;
 use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
-use crate::icap::settings::IcapMethod;
+use crate::icap::settings::{IcapMethod, OnFailure};
 use crate::inspect::course::{Course, Direction, OnOverload, Over, ScannerName};
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::events::Events;
 use crate::inspect::plan::{
-    BodyFacts, CodingSight, Extent, Plan, Unscannable, Unscanned, judge_oversize, plan_request,
+    BodyFacts, CodingSight, Extent, Plan, Unscannable, Unscanned, WindowCause, judge_oversize, plan_request,
 };
 use crate::inspect::spool::Spool;
 use crate::net::socket::poll_send;
@@ -88,7 +88,19 @@ pub async fn inspect(
         codings: CodingSight::of(&codings),
         extent: Extent::of_request(content.range),
     };
-    let plan = plan_request(&facts, &course);
+    let unseen = Unseen::by(&clients);
+    let plan = match plan_request(&facts, &course) {
+        // What it is called does not take it past a service that has to see it.
+        Plan::Window(WindowCause::MediaType | WindowCause::Request | WindowCause::Media)
+            if unseen == Unseen::Refused =>
+        {
+            Plan::Whole
+        }
+        Plan::Window(_) | Plan::Look if unseen == Unseen::Refused && course.cap.over.is_none() => {
+            return Err(Reason::RequestTooLarge);
+        }
+        plan => plan,
+    };
     match plan {
         Plan::Pass(Unscanned::NoScanner | Unscanned::NoBody) => return Ok(Done::GoesOn),
         Plan::Pass(why) => {
@@ -117,7 +129,7 @@ pub async fn inspect(
         say_continue(session).await?;
         drop_expect(head);
     }
-    let mut gathering = Gathering { pump, reading, spool: spool(session), rest: Vec::new(), course: &course };
+    let mut gathering = Gathering { pump, reading, spool: spool(session), rest: Vec::new(), course: &course, unseen };
     match gathering.run(session).await? {
         Gathered::Whole => {}
         Gathered::FlowsOn => {
@@ -217,6 +229,23 @@ struct Gathering<'c> {
     /// Bytes that had no room there.
     rest: Vec<u8>,
     course: &'c Course,
+    unseen: Unseen,
+}
+
+/// What becomes of a body that REQMOD services cannot be shown whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unseen {
+    /// It goes on, told as not scanned.
+    Passes,
+    /// It does not: one of them is set to block what it could not judge.
+    Refused,
+}
+
+impl Unseen {
+    fn by(clients: &[Arc<IcapClient>]) -> Self {
+        let blocks = clients.iter().any(|client| client.settings().on_failure == OnFailure::Block);
+        if blocks { Unseen::Refused } else { Unseen::Passes }
+    }
 }
 
 /// How gathering ended.
@@ -266,7 +295,8 @@ impl Gathering<'_> {
         let timeouts = session.services.timeouts();
         // Only what has no length of its own is taken for a stream by its silence, and only once something has come.
         let gap = session.services.policy.load().inspect.hold.idle_gap;
-        let silent_at = (self.pump.has_no_length() && !self.spool.is_empty()).then(|| began + gap);
+        let may_flow = self.unseen == Unseen::Passes && self.pump.has_no_length() && !self.spool.is_empty();
+        let silent_at = may_flow.then(|| began + gap);
         loop {
             let window = floor.window(began, self.pump.received, timeouts.body_window);
             let until = silent_at.map_or(window, |at| at.min(window));
@@ -309,6 +339,9 @@ impl Gathering<'_> {
                 OnOverload::PassUnscanned | OnOverload::Window => Some(Unscanned::Overload),
             },
             Ok(()) if self.spool.len() > self.course.cap.max_body => match judge_oversize(None, self.course) {
+                _ if self.unseen == Unseen::Refused && self.course.cap.over.is_none() => {
+                    return Err(Reason::RequestTooLarge);
+                }
                 Over::Block => return Err(Reason::RequestTooLarge),
                 Over::PassUnscanned | Over::Window => Some(Unscanned::TooLarge),
             },

@@ -1,5 +1,6 @@
 //! What inspections of all workers share, and what no reload replaces: spools, blocked URLs, the history of streams.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -87,15 +88,28 @@ impl Session<'_> {
 }
 
 impl Inspection {
-    /// Whether the bypass list leaves out scanning for responses of this type.
+    /// Says which address was dialled: entries of the bypass list may go by it.
+    pub fn dialled(&mut self, session: &Session<'_>, address: IpAddr) {
+        let bypass = session.services.inspection.bypass.load();
+        if !bypass.entries().is_empty() {
+            let subject = self.subject(session, Some(address));
+            self.skips = bypass.find_by_address(&subject, SystemTime::now());
+        }
+    }
+
+    /// Whether the bypass list leaves out scanning for responses of this type, or from the address dialled.
     pub fn is_bypassed(&self, session: &Session<'_>, media_type: &str) -> bool {
         let bypass = session.services.inspection.bypass.load();
         if bypass.entries().is_empty() {
             return false;
         }
-        let source = session.tether.row().client().ip();
-        let subject = BypassSubject { authority: &self.authority, url: self.url.as_bytes(), source, address: None };
+        let subject = self.subject(session, None);
         let skips = bypass.find_by_type(&subject, media_type.as_bytes(), SystemTime::now());
-        skips.contains(Skip::Scan)
+        skips.and(self.skips).contains(Skip::Scan)
+    }
+
+    fn subject(&self, session: &Session<'_>, address: Option<IpAddr>) -> BypassSubject<'_> {
+        let source = session.tether.row().client().ip();
+        BypassSubject { authority: &self.authority, url: self.url.as_bytes(), source, address }
     }
 }

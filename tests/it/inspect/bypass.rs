@@ -75,6 +75,9 @@ fn hosts_wildcards_and_networks() {
     assert_eq!(metric(&proxy, "tether_bypass_hits_total"), 3);
     let proxy = bypassing(vec![rule("127.0.0.0/30")]);
     assert_passed(&fetch(&proxy, "127.0.0.1", &origin, "/a"), "an address");
+    assert_passed(&fetch(&proxy, "other.test", &origin, "/a"), "the address of a name, once it is dialled");
+    let hits: Vec<u64> = entries(&proxy).iter().map(|entry| entry["hits"].as_u64().expect("hits")).collect();
+    assert_eq!(hits, [2]);
 }
 
 #[test]

@@ -135,10 +135,11 @@ fn the_client_is_told_to_go_on_once_and_by_us() {
 }
 
 #[test]
-fn an_upload_that_falls_silent_flows_on_and_is_told_as_not_seen() {
+fn an_upload_that_falls_silent_flows_on_where_its_service_lets_pass_what_it_cannot_judge() {
     // The services see uploads whole or not at all: what has no end in sight passes them, and counts so.
     let scanner = Scanner::clean();
-    let scene = Scene::with(vec![scanner.of_requests()], |settings| settings.inspect.hold.idle_gap = SHORT);
+    let service = IcapService { on_failure: OnFailure::Pass, ..scanner.of_requests() };
+    let scene = Scene::with(vec![service], |settings| settings.inspect.hold.idle_gap = SHORT);
     let origin = Origin::bind();
     let mut client = scene.asks(post(origin.address(), CHUNKED, "5\r\nhello\r\n"));
     let mut served = origin.accept();
@@ -152,7 +153,23 @@ fn an_upload_that_falls_silent_flows_on_and_is_told_as_not_seen() {
     served.send(ok("done"));
     assert_eq!(answer(&mut client).text(), "done");
     let line = scene.line(0);
-    assert!(!scanner.shown().is_empty() || line["unscanned"] == "stream", "{line}");
+    assert!(scanner.shown().is_empty() && line["unscanned"] == "stream", "{line}");
+}
+
+#[test]
+fn no_silence_and_no_name_takes_an_upload_past_a_service_that_has_to_see_it() {
+    let (scanner, origin) = (Scanner::clean(), mirror());
+    let scene = Scene::with(vec![scanner.of_requests()], |settings| settings.inspect.hold.idle_gap = SHORT);
+    for (number, kind) in ["text/plain", "application/x-ndjson", "text/event-stream"].into_iter().enumerate() {
+        let head = format!("Content-Type: {kind}\r\n{CHUNKED}");
+        let mut client = scene.asks(post(origin.address(), &head, "5\r\nhello\r\n"));
+        let waits = |proxy: &Proxy| proxy.streams().iter().any(|row| row.idle > 3 * SHORT);
+        scene.proxy.wait_until("silent for long", waits);
+        assert_eq!((scanner.shown().len(), origin.seen().len()), (number, number), "{kind}");
+        client.send("4\r\nmore\r\n0\r\n\r\n");
+        assert_eq!(answer(&mut client).status, 200, "{kind}");
+        assert_eq!(scanner.shown()[number].text(), "hellomore");
+    }
 }
 
 #[test]
