@@ -106,5 +106,6 @@ start_late_scanner() {
     python3 "$PEERS/late_scanner.py" --directory "$WORK" >scanner.port 2>scanner.err &
     STARTED+=($!)
     wait_for "the late scanner is up" test -s scanner.port
+    # shellcheck disable=SC2034 # for the checks
     SCANNER=icap://127.0.0.1:$(cat scanner.port)/respmod
 }
