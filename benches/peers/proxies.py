@@ -261,6 +261,9 @@ def _tether(name, directory, limits, added):
                 text += "\n" + file.read()
         except OSError as error:
             raise CannotMeasure(f"TETHER_BENCH_CONFIG: {error}") from error
+    if "[inspect]" not in text:
+        # The others scan nothing either, but where that is what is measured. TETHER_BENCH_SCAN=on leaves the default.
+        text += "" if os.environ.get("TETHER_BENCH_SCAN") == "on" else "\n[inspect]\ndefault = []\n"
     config = _write(directory, "tether.toml", text)
     process = Process(name, [os.path.abspath(program("tether")), "run", "-c", config], directory)
 

@@ -102,7 +102,7 @@ async fn scan(watchers: &Watchers, services: &Services, ledger: &Ledger<'_>) -> 
         window += 1;
         services.counters.inspection.windows.add(1);
         for client in &watchers.clients {
-            match scan_one(client, &watchers.message, &batch, window).await {
+            match Box::pin(scan_one(client, &watchers.message, &batch, window)).await {
                 Ok(Seen::Yes) => {}
                 Ok(Seen::No) => ledger.note(|record| {
                     let noted = record.inspected.get_or_insert_default();
