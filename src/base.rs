@@ -1,6 +1,7 @@
-//! Nouns that every other module uses: authorities, inspections, phases, reasons. Pure.
+//! Nouns that every other module uses: authorities, inspections, media ranges, phases, reasons. Pure.
 
 pub mod authority;
 pub mod inspection;
+pub mod media_range;
 pub mod phase;
 pub mod reason;

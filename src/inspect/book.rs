@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::base::authority::Authority;
+use crate::base::media_range::MediaRange;
 use crate::inspect::course::{Cap, Course, Direction, OnOverload, Over, ScannerName, StreamScan};
 use crate::inspect::magic::Class;
-use crate::inspect::rules::name::MediaTypePattern;
 use crate::policy::pattern::DestinationMatch;
 
 /// A `[[rule]]`. It speaks of a message where everything holds that it says of it.
@@ -26,7 +26,7 @@ pub struct InspectRule {
     /// Which way; `None` for both.
     pub direction: Option<Direction>,
     /// What the head calls the body; empty for anything.
-    pub media_types: Vec<MediaTypePattern>,
+    pub media_types: Vec<MediaRange>,
     /// What its first bytes show it to be; empty for anything. A rule with classes leaves `scanners` and `streams` alone:
     /// when the class is known, scanning is under way.
     pub classes: Vec<Class>,

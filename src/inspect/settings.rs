@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::media_range::MediaRange;
 use crate::inspect::magic::Class;
-use crate::inspect::rules::name::{Extension, MediaTypePattern, UrlPattern};
+use crate::inspect::rules::name::{Extension, UrlPattern};
 
 /// What is done with a body in which a rule holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,7 +129,7 @@ pub struct ScanRule {
     /// Kinds of file, by their first bytes.
     pub classes: Vec<Class>,
     /// What the head calls the body.
-    pub media_types: Vec<MediaTypePattern>,
+    pub media_types: Vec<MediaRange>,
     /// Ends of the file's name.
     pub extensions: Vec<Extension>,
     /// Where it comes from.

@@ -3,7 +3,6 @@
 
 pub mod entry;
 pub mod list;
-mod media;
 pub mod moment;
 mod never;
 pub mod pattern;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
+use crate::base::media_range::MediaRange;
 use crate::config::catalogue::SCAN;
 use crate::config::check::{Words, unique_names, word};
 use crate::config::document::Document;
@@ -16,7 +17,7 @@ use crate::config::shape::{Section, Strings, Text};
 use crate::config::suggest::nearest;
 use crate::config::value::{self, Wrong};
 use crate::inspect::magic::Class;
-use crate::inspect::rules::name::{Extension, MediaTypePattern, UrlPattern};
+use crate::inspect::rules::name::{Extension, UrlPattern};
 use crate::inspect::rules::{RuleError, RuleFault, Rules, check_regex};
 use crate::inspect::settings::{Action, LetterCase, Literal, ScanRule, SettingError};
 
@@ -156,8 +157,8 @@ fn wrong_hex(error: SettingError) -> Wrong {
 }
 
 /// A media type, or all of one kind.
-pub(super) fn media_type(text: &str) -> Result<MediaTypePattern, Wrong> {
-    MediaTypePattern::parse(text).map_err(wrong)
+pub(super) fn media_type(text: &str) -> Result<MediaRange, Wrong> {
+    MediaRange::parse(text).ok_or(SettingError::NotMediaType).map_err(wrong)
 }
 
 fn extension(text: &str) -> Result<Extension, Wrong> {

@@ -24,8 +24,8 @@ fn host(pattern: &str) -> DestinationMatch {
     DestinationMatch::Host { pattern: HostPattern::new(pattern), port: None }
 }
 
-fn types(texts: &[&str]) -> Vec<MediaTypePattern> {
-    texts.iter().map(|text| MediaTypePattern::parse(text).expect("type")).collect()
+fn types(texts: &[&str]) -> Vec<MediaRange> {
+    texts.iter().map(|text| MediaRange::parse(text).expect("type")).collect()
 }
 
 fn authority(host: &str) -> Authority {

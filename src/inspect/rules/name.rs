@@ -1,43 +1,8 @@
-//! Rules about what a body is called: media types, file extensions, URLs.
+//! Rules about what a body is called: file extensions, URLs.
 
 use std::fmt;
 
 use crate::inspect::settings::SettingError;
-
-/// A media type, `video/mp4`, or all of one kind, `video/*`. Lower case, without parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediaTypePattern(Box<str>);
-
-impl MediaTypePattern {
-    /// The pattern written as `text`.
-    ///
-    /// # Errors
-    /// When it is no media type.
-    pub fn parse(text: &str) -> Result<Self, SettingError> {
-        let is_token = |text: &str| !text.is_empty() && text.bytes().all(is_token_byte);
-        let (kind, subtype) = text.split_once('/').ok_or(SettingError::NotMediaType)?;
-        let is_good = is_token(kind) && !kind.contains('*') && (subtype == "*" || is_token(subtype));
-        if is_good { Ok(Self(text.to_ascii_lowercase().into())) } else { Err(SettingError::NotMediaType) }
-    }
-
-    /// The pattern as text.
-    pub fn text(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether the value of a `Content-Type` field is meant.
-    pub fn matches(&self, field: &[u8]) -> bool {
-        let essence = field.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        match self.0.strip_suffix('*') {
-            Some(kind) => essence.get(..kind.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(kind.as_bytes())),
-            None => essence.eq_ignore_ascii_case(self.0.as_bytes()),
-        }
-    }
-}
-
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
 
 /// The end of a file's name behind its last dot, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,26 +121,6 @@ fn matches_stars(pattern: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn media_types_are_compared_without_parameters() {
-        let html = MediaTypePattern::parse("Text/HTML").expect("pattern");
-        let video = MediaTypePattern::parse("video/*").expect("pattern");
-        for (pattern, field, meant) in [
-            (&html, "text/html", true),
-            (&html, "TEXT/html ; charset=utf-8", true),
-            (&html, "text/html5", false),
-            (&html, "", false),
-            (&video, "video/mp4", true),
-            (&video, "VIDEO/x;y", true),
-            (&video, "video", false),
-        ] {
-            assert_eq!(pattern.matches(field.as_bytes()), meant, "{pattern:?} {field}");
-        }
-        for text in ["", "text", "text/", "/html", "*/*", "text/html; charset=x", "te xt/html"] {
-            assert_eq!(MediaTypePattern::parse(text), Err(SettingError::NotMediaType), "{text}");
-        }
-    }
 
     #[test]
     fn the_extension_is_that_of_the_file_a_browser_would_save() {

@@ -7,9 +7,9 @@ use ipnet::IpNet;
 
 use super::Unclear;
 use super::list::BypassSubject;
-use super::media::MediaRange;
 use super::prefix::UrlPrefix;
 use crate::base::authority::{Authority, Host};
+use crate::base::media_range::MediaRange;
 use crate::policy::pattern::HostPattern;
 
 const DOMAIN: &str = "domain:";
@@ -68,7 +68,9 @@ impl Pattern {
             return domain_of(domain);
         }
         if let Some(range) = text.strip_prefix(TYPE) {
-            return MediaRange::parse(range).map(Pattern::MediaType);
+            let help = "write it as `type:video/mp4`, or `type:video/*` for all of a kind";
+            let unclear = || Unclear::new(format!("`{range}` is not a media type"), help);
+            return MediaRange::parse(range).map(Pattern::MediaType).ok_or_else(unclear);
         }
         if text.contains("://") {
             return UrlPrefix::parse(text).map(Pattern::Url);

@@ -1,8 +1,9 @@
 //! Rules of `scan.toml`: what a body is called and what it is, asked as early as it is known.
 
+use tether::base::media_range::MediaRange;
 use tether::base::reason::Reason;
 use tether::inspect::magic::Class;
-use tether::inspect::rules::name::{Extension, MediaTypePattern, UrlPattern};
+use tether::inspect::rules::name::{Extension, UrlPattern};
 use tether::inspect::settings::{Literal, ScanRule};
 
 use super::eicar::assert_blocked;
@@ -76,7 +77,7 @@ fn a_file_name_in_the_answer_counts() {
 
 #[test]
 fn a_media_type_counts() {
-    let proxy = by(rule("films", |rule| rule.media_types = vec![MediaTypePattern::parse("video/*").expect("a type")]));
+    let proxy = by(rule("films", |rule| rule.media_types = vec![MediaRange::parse("video/*").expect("a type")]));
     for kind in ["video/mp4", "VIDEO/webm; codecs=x"] {
         for framing in [Framing::Length, Framing::Chunked(3)] {
             let origin = serving(framing, &format!("Content-Type: {kind}\r\n"), b"film");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::base::media_range::MediaRange;
 use crate::config::document::Document;
 use crate::config::rules::{built_in, read_inspect};
 use crate::config::settings::{RuleSource, Settings};
@@ -11,7 +12,6 @@ use crate::icap::settings::{IcapMethod, IcapService};
 use crate::inspect::book::InspectRule;
 use crate::inspect::course::{Direction, OnOverload, Over, ScannerName, StreamScan};
 use crate::inspect::magic::Class;
-use crate::inspect::rules::name::MediaTypePattern;
 use crate::policy::pattern::{DestinationMatch, HostPattern};
 
 /// The rules of `text`, beside the built-in groups and two services, one for responses alone.
@@ -65,7 +65,7 @@ fn the_commented_rules_are_right() {
         destination: DestinationMatch::Host { pattern: HostPattern::new("*.partner.example"), port: None },
         source: Some("10.1.0.0/16".parse().expect("range")),
         direction: Some(Direction::Response),
-        media_types: ["application/zip", "video/*"].map(|text| MediaTypePattern::parse(text).expect("type")).to_vec(),
+        media_types: ["application/zip", "video/*"].map(|text| MediaRange::parse(text).expect("type")).to_vec(),
         scanners: Some(vec![ScannerName::BuiltIn, av()]),
         max_body: Some(25 << 20),
         over: Some(Over::Window),

@@ -1,5 +1,6 @@
 //! `scan.toml`: good and bad files, and what they become.
 
+use crate::base::media_range::MediaRange;
 use crate::config::document::Document;
 use crate::config::rules::read_scan;
 use crate::config::settings::{RuleSource, ScanBook};
@@ -7,7 +8,7 @@ use crate::config::tests::{Expected, assert_found};
 use crate::config::{ConfigError, Overrides, SCAN_TOML, load};
 use crate::inspect::magic::Class;
 use crate::inspect::rules::Notice;
-use crate::inspect::rules::name::{Extension, MediaTypePattern, UrlPattern};
+use crate::inspect::rules::name::{Extension, UrlPattern};
 use crate::inspect::settings::{LetterCase, Literal, ScanRule, built_in};
 
 fn read(text: &str) -> Result<ScanBook, ConfigError> {
@@ -65,7 +66,7 @@ fn every_value_arrives() {
         literals,
         regexes: vec!["a+b\\x00".into()],
         classes: vec![Class::Archive],
-        media_types: vec![MediaTypePattern::parse("video/*").expect("type")],
+        media_types: vec![MediaRange::parse("video/*").expect("type")],
         extensions: vec![Extension::parse("exe").expect("extension")],
         urls: vec![UrlPattern::parse("*.example/x").expect("pattern")],
         ..ScanRule::new("a")
