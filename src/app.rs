@@ -106,12 +106,11 @@ impl App {
             ports.push(bind_forward(forward, count)?);
         }
         let forward: Vec<SocketAddr> = ports.iter().map(|port| port.address).collect();
-        let filter = icap_server::filter(&settings)?;
-        let icap_ports = icap_server::bind(&settings.icap_server, filter.as_ref(), count)?;
+        let icap_ports = icap_server::bind(&settings.icap_server, count)?;
         let icap_server: Vec<SocketAddr> = icap_ports.iter().map(|port| port.address).collect();
         let own = forward.iter().chain(&icap_server).copied().chain([admin_listener.local_addr()?]).collect();
         let shared = Shared {
-            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)?.with_icap_filter(filter)),
+            reloader: Arc::new(Reloader::new(settings.clone(), own, slots, load)?),
             sources: Arc::default(),
             overload: Arc::default(),
             learned: Arc::default(),

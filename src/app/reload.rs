@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::bypass::LiveBypass;
-use super::icap_server;
 use super::slots::Slots;
 use crate::admin::settings::AdminTokens;
 use crate::config::{changes_needing_restart, settings::Settings};
@@ -43,8 +43,6 @@ pub struct Reloader {
     bypass: Arc<LiveBypass>,
     tokens: ArcSwap<AdminTokens>,
     inspection: Arc<InspectionShared>,
-    /// What the ICAP server judges by, where there is one.
-    icap_filter: Option<Arc<ArcSwap<Filter>>>,
     generation: AtomicU64,
     failed: AtomicU64,
     last_done: AtomicBool,
@@ -76,12 +74,13 @@ impl Reloader {
     /// Puts `settings` in force. `own` are the addresses we listen on: no client may go there.
     ///
     /// # Errors
-    /// When the state directory cannot be used.
+    /// When the state directory cannot be used, or the scan rules cannot be compiled.
     pub fn new(settings: Settings, own: Vec<SocketAddr>, slots: Slots, load: Option<Load>) -> anyhow::Result<Self> {
         let bypass = Arc::new(LiveBypass::open(&settings)?);
         let tokens = ArcSwap::from_pointee(settings.admin.tokens.clone());
         let limits = Limits::new(settings.limits.mode, rules(&settings, slots));
-        let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own, None)));
+        let inspect = inspect(&settings, scanner(&settings)?, IcapServices::new(&settings.icap));
+        let policy = Arc::new(ArcSwap::from_pointee(policy(&settings, &own, inspect)));
         let inspection = Arc::new(InspectionShared::new(settings.inspect.spool.clone(), bypass.handle()));
         let tuning = watch::Sender::new(Arc::new(tuning(&settings)));
         let (generation, failed, last_done) = (AtomicU64::new(1), AtomicU64::new(0), AtomicBool::new(true));
@@ -97,19 +96,11 @@ impl Reloader {
             bypass,
             tokens,
             inspection,
-            icap_filter: None,
             generation,
             failed,
             last_done,
             edited: Mutex::default(),
         })
-    }
-
-    /// Keeps what the ICAP server judges by up to date as well.
-    #[must_use]
-    pub fn with_icap_filter(mut self, filter: Option<Arc<ArcSwap<Filter>>>) -> Self {
-        self.icap_filter = filter;
-        self
     }
 
     /// Follows the settings of connections accepted from now on.
@@ -163,22 +154,19 @@ impl Reloader {
     pub fn reload(&self) -> Result<Reloaded, String> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(load) = &self.load else { return Err("this proxy was started without a way to reload\n".to_owned()) };
-        let (settings, icap_filter) = self.read(load).inspect_err(|diagnostic| {
+        let (settings, scanner) = self.read(load, &current).inspect_err(|diagnostic| {
             self.failed.fetch_add(1, Relaxed);
             self.last_done.store(false, Relaxed);
             warn!("reload refused, the old configuration stays:\n{diagnostic}");
         })?;
         let needs_restart = changes_needing_restart(&current, &settings);
         self.limits.replace(settings.limits.mode, rules(&settings, self.slots));
-        let before = Before { settings: &current, inspect: self.policy.load().inspect.clone() };
-        self.policy.store(Arc::new(policy(&settings, &self.own, Some(before))));
+        let services = self.policy.load().inspect.services.renewed(&settings.icap);
+        self.policy.store(Arc::new(policy(&settings, &self.own, inspect(&settings, scanner, services))));
         self.inspection.spools.replace(settings.inspect.spool.clone());
         self.tuning.send_replace(Arc::new(tuning(&settings)));
         self.bypass.replace(&settings.bypass_book, settings.bypass.learn);
         self.tokens.store(Arc::new(settings.admin.tokens.clone()));
-        if let (Some(filter), Some(newer)) = (&self.icap_filter, icap_filter) {
-            filter.store(Arc::new(newer));
-        }
         *current = settings;
         self.edited.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.last_done.store(true, Relaxed);
@@ -187,11 +175,14 @@ impl Reloader {
         Ok(Reloaded { generation, needs_restart })
     }
 
-    /// Everything that can fail, before anything is changed.
-    fn read(&self, load: &Load) -> Result<(Settings, Option<Filter>), String> {
+    /// Everything that can fail, before anything is changed. Rules that are what they were are not compiled anew.
+    fn read(&self, load: &Load, current: &Settings) -> Result<(Settings, Scanner), String> {
         let settings = load()?;
-        let filter = self.icap_filter.as_ref().map(|_| icap_server::compiled(&settings)).transpose();
-        Ok((settings, filter.map_err(|error| format!("{error:#}\n"))?))
+        let scanner = match settings.scan_rules == current.scan_rules {
+            true => self.policy.load().inspect.filter.scanner.clone(),
+            false => scanner(&settings).map_err(|error| format!("{error:#}\n"))?,
+        };
+        Ok((settings, scanner))
     }
 
     /// Turns the limits on or off, or only lets them count. The next reload takes the mode of the file.
@@ -227,39 +218,27 @@ fn tuning(settings: &Settings) -> Tuning {
     }
 }
 
-/// What was in force until now.
-struct Before<'b> {
-    settings: &'b Settings,
-    inspect: Arc<InspectPolicy>,
-}
-
-fn policy(settings: &Settings, own: &[SocketAddr], before: Option<Before<'_>>) -> ForwardPolicy {
+fn policy(settings: &Settings, own: &[SocketAddr], inspect: InspectPolicy) -> ForwardPolicy {
     let mut destinations = settings.destinations.clone();
     destinations.own = own.to_vec();
     ForwardPolicy {
         destinations: Arc::new(destinations),
         rules: DestinationRules::new(settings.destination_rules.clone()),
-        inspect: Arc::new(inspect(settings, before)),
+        inspect: Arc::new(inspect),
     }
 }
 
-/// Rules and services that are what they were stay, with all that is known of them.
-fn inspect(settings: &Settings, before: Option<Before<'_>>) -> InspectPolicy {
+fn inspect(settings: &Settings, scanner: Scanner, services: IcapServices) -> InspectPolicy {
     let book = InspectBook::new(settings.inspect_rules.clone(), Course::of(&settings.inspect.default));
-    let kept = before.as_ref().filter(|before| before.settings.scan_rules == settings.scan_rules);
-    let scanner = kept.and_then(|before| before.inspect.scanner.clone()).or_else(|| scanner(settings));
-    let services = match &before {
-        Some(before) => before.inspect.services.renewed(&settings.icap),
-        None => IcapServices::new(&settings.icap),
-    };
-    InspectPolicy { book, scanner, services: Arc::new(services), hold: settings.inspect.hold }
+    let filter = Arc::new(Filter::new(scanner, settings.inspect.hold));
+    InspectPolicy { book, filter, services: Arc::new(services) }
 }
 
-/// The built-in scanner. Its rules compiled when they were read, so they do now.
-fn scanner(settings: &Settings) -> Option<Scanner> {
+/// The built-in scanner. Its rules compiled when they were read, so they do now; where they did not, nothing would be
+/// scanned.
+fn scanner(settings: &Settings) -> anyhow::Result<Scanner> {
     let compiled = Rules::compile(settings.scan_rules.rules.clone());
-    let compiled = compiled.inspect_err(|fault| warn!(?fault, "the rules of the built-in scanner cannot be used"));
-    compiled.ok().map(|compiled| Scanner::new(compiled.rules))
+    Ok(Scanner::new(compiled.context("the scan rules cannot be compiled")?.rules))
 }
 
 /// The rules of the files, behind the one that keeps the process within its means.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::Poll;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 
 use super::services::Services;
@@ -26,7 +25,6 @@ mod transaction;
 mod turns;
 mod waits;
 
-use filter::Filter;
 use session::Session;
 
 /// One ICAP port, shared by the workers that serve it.
@@ -34,15 +32,13 @@ use session::Session;
 pub struct IcapPort {
     /// What is set for it.
     pub settings: IcapServerSettings,
-    /// What it judges by, and what a reload replaces.
-    pub filter: Arc<ArcSwap<Filter>>,
     open: AtomicU32,
 }
 
 impl IcapPort {
     /// A port that nobody has connected to yet.
-    pub fn new(settings: IcapServerSettings, filter: Arc<ArcSwap<Filter>>) -> Self {
-        Self { settings, filter, open: AtomicU32::new(0) }
+    pub fn new(settings: IcapServerSettings) -> Self {
+        Self { settings, open: AtomicU32::new(0) }
     }
 }
 

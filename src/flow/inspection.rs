@@ -14,6 +14,7 @@ pub mod request;
 pub mod response;
 pub mod shared;
 pub mod stream;
+pub mod upload;
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use crate::base::reason::Reason;
 use crate::http::content::{RequestContent, extension};
 use crate::http::rewrite::prepare_for_scanning;
 use crate::inspect::book::{Kind, Whose};
-use crate::inspect::course::{Course, Direction, ScannerName};
+use crate::inspect::course::{Course, Direction};
 use crate::inspect::magic::Class;
 use crate::inspect::plan::{Unscanned, ranges_for_extension};
 use crate::inspect::rules::Head;
@@ -84,14 +85,15 @@ pub fn begin(session: &Session<'_>, authority: &Arc<Authority>, head: &mut Vec<u
         session.note_unscanned(Unscanned::Bypassed);
         return Ok(Begun::Free);
     }
-    let source = session.tether.row().client().ip();
+    let source = session.source();
     let course = policy.book.course_of_request(Whose { authority, source, direction: Direction::Response });
     let of_request = policy.book.course_of_request(Whose { authority, source, direction: Direction::Request });
     if course.scanners.is_empty() && of_request.scanners.is_empty() {
         session.note_unscanned(Unscanned::NoScanner);
         return Ok(Begun::Free);
     }
-    by_url(session, &policy, &course, &url)?;
+    // What an address tells needs nobody to be asked for what is there.
+    by_rules(session, &policy, &course, &Head { url: url.as_bytes(), media_type: None, file_name: None })?;
     let extension = extension(path(&url).as_bytes());
     let said = RequestContent::of(head);
     if !course.scanners.is_empty() {
@@ -113,11 +115,10 @@ pub fn begin(session: &Session<'_>, authority: &Arc<Authority>, head: &mut Vec<u
     Ok(Begun::Inspected(Box::new(inspection)))
 }
 
-/// Rules that hold for an address, before anybody is asked for what is there.
-fn by_url(session: &Session<'_>, policy: &InspectPolicy, course: &Course, url: &str) -> Result<(), Reason> {
-    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
-    let Some(scanner) = policy.scanner.as_ref().filter(|_| built_in) else { return Ok(()) };
-    match scanner.rules().of_head(&Head { url: url.as_bytes(), media_type: None, file_name: None }) {
+/// Rules that hold for what is said of a body.
+fn by_rules(session: &Session<'_>, policy: &InspectPolicy, course: &Course, head: &Head<'_>) -> Result<(), Reason> {
+    let Some(scanner) = policy.built_in(course) else { return Ok(()) };
+    match scanner.rules().of_head(head) {
         None => Ok(()),
         Some((rule, _)) => {
             session.note_rule(scanner, rule);
@@ -143,7 +144,7 @@ impl Inspection {
         class: Option<Class>,
         direction: Direction,
     ) -> Arc<Course> {
-        let source = session.tether.row().client().ip();
+        let source = session.source();
         let whose = Whose { authority: &self.authority, source, direction };
         self.policy.book.refine(course, whose, Kind { media_type: media_type.as_bytes(), class })
     }

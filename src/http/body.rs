@@ -23,6 +23,17 @@ pub enum BodyFormat {
     Chunked,
 }
 
+impl BodyFormat {
+    /// Writes `data` as part of a body in this format; nothing where there is none, since an empty chunk would end it.
+    pub fn write(self, data: &[u8], out: &mut Vec<u8>) {
+        match self {
+            BodyFormat::Plain => out.extend_from_slice(data),
+            BodyFormat::Chunked if data.is_empty() => {}
+            BodyFormat::Chunked => chunked::write_chunk(data, out),
+        }
+    }
+}
+
 /// What one input gave.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken {
@@ -102,10 +113,7 @@ impl BodyReader {
             match decoder.next(&mut rest).map_err(|_| BadBody)? {
                 Piece::Data(bytes) => {
                     data += bytes.len();
-                    match format {
-                        BodyFormat::Plain => out.extend_from_slice(bytes),
-                        BodyFormat::Chunked => chunked::write_chunk(bytes, out),
-                    }
+                    format.write(bytes, out);
                 }
                 Piece::More => break,
                 Piece::End => {

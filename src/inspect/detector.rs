@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::http::push::Push;
+use crate::inspect::course::HoldSettings;
 use crate::inspect::magic::FileKind;
 
 /// When a body counts as a live stream.
@@ -35,6 +36,12 @@ impl Default for DetectorSettings {
             hold: Duration::from_secs(10),
             known_after: 2,
         }
+    }
+}
+
+impl From<&HoldSettings> for DetectorSettings {
+    fn from(hold: &HoldSettings) -> Self {
+        Self { idle_gap: hold.idle_gap, first_byte_gap: hold.first_byte_gap, hold: hold.longest, ..Self::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
-use super::named::Groups;
+use super::named::{Groups, names};
 use super::scan::{class, each, media_type};
 use super::scope;
 use crate::config::catalogue::INSPECT;
@@ -66,12 +66,7 @@ pub(in crate::config) fn read(document: &mut Document, groups: &Groups, known: S
     let Document { text, problems, .. } = document;
     let draft: Draft<'_, InspectFileShape> = read::read(text, INSPECT, problems);
     let sections: Vec<_> = draft.shape.rule.iter().flatten().collect();
-    let names: Vec<(&str, Range<usize>)> = sections
-        .iter()
-        .filter_map(|section| section.get_ref().name.as_ref())
-        .map(|name| (name.get_ref().as_str(), name.span()))
-        .collect();
-    unique_names("rules", &names, problems);
+    unique_names("rules", &names(sections.iter().map(|section| &section.get_ref().name)), problems);
     let whole = draft.completeness(RULE);
     let rules = sections.iter().map(|section| {
         missing(section, whole, problems);

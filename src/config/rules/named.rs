@@ -139,7 +139,7 @@ pub(super) fn unknown(kind: &str, name: &str, prefix: &str, known: &[&str], othe
     Wrong::new(format!("there is no {kind} `{name}`"), help)
 }
 
-fn names<'d>(names: impl Iterator<Item = &'d Option<Text>>) -> Vec<(&'d str, Range<usize>)> {
+pub(super) fn names<'d>(names: impl Iterator<Item = &'d Option<Text>>) -> Vec<(&'d str, Range<usize>)> {
     names.flatten().map(|name| (name.get_ref().as_str(), name.span())).collect()
 }
 

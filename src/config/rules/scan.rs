@@ -1,11 +1,11 @@
 //! `scan.toml`: what the built-in scanner looks for.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
+use super::named::names;
 use crate::base::media_range::MediaRange;
 use crate::config::catalogue::SCAN;
 use crate::config::check::{Words, unique_names, word};
@@ -60,12 +60,7 @@ pub(in crate::config) fn read(document: &mut Document) -> ScanBook {
     let Document { text, problems, .. } = document;
     let draft: Draft<'_, ScanShape> = read::read(text, SCAN, problems);
     let sections: Vec<_> = draft.shape.rule.iter().flatten().collect();
-    let names: Vec<(&str, Range<usize>)> = sections
-        .iter()
-        .filter_map(|section| section.get_ref().name.as_ref())
-        .map(|name| (name.get_ref().as_str(), name.span()))
-        .collect();
-    unique_names("rules", &names, problems);
+    unique_names("rules", &names(sections.iter().map(|section| &section.get_ref().name)), problems);
     let whole = draft.completeness(RULE);
     let rules: Vec<ScanRule> = sections.iter().map(|section| rule(section, whole, problems)).collect();
     let mut notices = Vec::new();

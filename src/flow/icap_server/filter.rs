@@ -4,8 +4,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::inspect::course::HoldSettings;
-use crate::inspect::detector::DetectorSettings;
-use crate::inspect::rules::{RuleError, Rules};
 use crate::inspect::scan::Scanner;
 use crate::inspect::settings::ScanRule;
 
@@ -21,28 +19,15 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// A filter with these rules. Compiling them takes milliseconds, with large expressions up to seconds.
-    ///
-    /// # Errors
-    /// The first rule that cannot be used.
-    pub fn new(rules: Vec<ScanRule>, hold: HoldSettings) -> Result<Self, RuleError> {
-        let istag = istag(&rules);
-        Ok(Self { scanner: Scanner::new(Rules::compile(rules)?.rules), istag, hold })
+    /// A filter that looks for what `scanner` does.
+    pub fn new(scanner: Scanner, hold: HoldSettings) -> Self {
+        let istag = istag(scanner.rules().list());
+        Self { scanner, istag, hold }
     }
 
     /// The name of a rule.
     pub(super) fn rule(&self, place: usize) -> &str {
         self.scanner.rules().list().get(place).map_or("", |rule| &rule.name)
-    }
-
-    /// When a body that is held is a live stream.
-    pub(super) fn detector(&self) -> DetectorSettings {
-        DetectorSettings {
-            idle_gap: self.hold.idle_gap,
-            first_byte_gap: self.hold.first_byte_gap,
-            hold: self.hold.longest,
-            ..DetectorSettings::default()
-        }
     }
 }
 
@@ -56,11 +41,13 @@ fn istag(rules: &[ScanRule]) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::rules::Rules;
     use crate::inspect::settings::built_in;
 
     #[test]
     fn the_tag_is_that_of_the_rules() {
-        let tag = |rules: Vec<ScanRule>| Filter::new(rules, HoldSettings::default()).expect("good rules").istag;
+        let scanner = |rules| Scanner::new(Rules::compile(rules).expect("good rules").rules);
+        let tag = |rules: Vec<ScanRule>| Filter::new(scanner(rules), HoldSettings::default()).istag;
         assert_eq!(tag(built_in()), tag(built_in()));
         assert_ne!(tag(built_in()), tag(Vec::new()));
         assert_ne!(tag(vec![ScanRule::new("a")]), tag(vec![ScanRule::new("b")]));

@@ -47,7 +47,7 @@ pub(super) enum Fate {
 
 impl<'a> Session<'a> {
     pub fn new(peer: &'a TcpStream, services: &'a Services, port: &'a IcapPort, tether: &'a Tether) -> Self {
-        let talk = Conversation::new(port.filter.load().istag.clone());
+        let talk = Conversation::new(services.policy.load().inspect.filter.istag.clone());
         let (ahead, transaction, fate) = (Vec::new(), None, Fate::Open);
         let (head_began, active) = (None, Instant::now());
         Self { peer, services, port, tether, talk, ahead, transaction, fate, head_began, active }

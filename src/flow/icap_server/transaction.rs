@@ -14,7 +14,7 @@ use crate::icap::settings::{AllowUnchanged, IcapMethod};
 use crate::inspect::body::{BodyScan, Step, Wants};
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
-use crate::inspect::detector::{Detector, Length, Signs, Verdict};
+use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs, Verdict};
 use crate::inspect::rules::Head;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::icap_server::{Asked, Outcome};
@@ -82,7 +82,7 @@ impl Transaction {
         };
         Self {
             scan: has_body.then(|| BodyScan::new(&filter.scanner, &codings, DecodeLimits::default())),
-            detector: Detector::new(filter.detector(), signs, now),
+            detector: Detector::new(DetectorSettings::from(&filter.hold), signs, now),
             patience: now + filter.hold.deadline,
             way: if subject.preview == PreviewFirst::Yes { Way::Preview } else { Way::Hold },
             held: Held::new(counters),

@@ -54,7 +54,7 @@ impl Session<'_> {
     fn freshen(&mut self) {
         self.head_began = None;
         self.active = Instant::now();
-        self.talk.set_istag(self.port.filter.load().istag.clone());
+        self.talk.set_istag(self.services.policy.load().inspect.filter.istag.clone());
         if self.services.drain.is_draining() {
             self.talk.close();
         }
@@ -64,7 +64,7 @@ impl Session<'_> {
         self.freshen();
         let now = Instant::now().into_std();
         self.show(&subject.url());
-        let filter = self.port.filter.load_full();
+        let filter = self.services.policy.load().inspect.filter.clone();
         self.transaction = Some(Box::new(Transaction::begin(subject, filter, &self.services.counters, now)));
         if self.services.overload.level() >= Level::ShedScans {
             self.services.overload.count(Level::ShedScans, 1);

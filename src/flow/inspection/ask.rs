@@ -15,6 +15,7 @@ use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
 use crate::http::framing::BodyFraming;
+use crate::http::reply::ConnectionFate;
 use crate::icap::adapted::AdaptedHead;
 use crate::icap::body::BodySource;
 use crate::icap::client::IcapClient;
@@ -41,6 +42,17 @@ pub struct Replaced {
     pub body: Spool,
     /// What it means.
     pub verdict: Verdict,
+}
+
+impl Replaced {
+    /// Writes its head for the client whose connection has this fate.
+    pub fn write_head(&self, fate: ConnectionFate, out: &mut Vec<u8>) {
+        self.head.write(BodyFraming::Length(self.body.len()), out);
+        if fate == ConnectionFate::Close {
+            out.truncate(out.len() - 2);
+            out.extend_from_slice(b"Connection: close\r\n\r\n");
+        }
+    }
 }
 
 /// What the services made of a message.
@@ -104,7 +116,7 @@ pub async fn ask<B: BodySource>(
 /// The message as it stands after a service has changed it.
 fn of_replaced(message: &Message, now: &Replaced) -> Result<Message, crate::icap::message::BadMessage> {
     let mut head = Vec::new();
-    now.head.write(BodyFraming::Length(now.body.len()), &mut head);
+    now.write_head(ConnectionFate::KeepAlive, &mut head);
     message.adapted(&head)
 }
 
@@ -185,7 +197,7 @@ enum Kept {
 }
 
 async fn keep<B: BodySource>(session: &Session<'_>, mut body: AdaptedBody<B>) -> Result<(Spool, Sameness), Kept> {
-    let mut spool = session.services.inspection.spools.open(session.tether.row().client().ip());
+    let mut spool = session.spool();
     while let Some(bytes) = body.next().await.map_err(Kept::Failed)? {
         if spool.len() + bytes.len() as u64 > LARGEST_ANSWER {
             return Err(Kept::NoRoom);

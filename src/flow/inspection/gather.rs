@@ -1,12 +1,17 @@
 //! A response body that is held until it is known what is done with it: to its end, or until it turns out to flow on.
 
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::time::Instant;
 
-use super::reading::{Found, Reading, Turn};
+use super::reading::{Found, Reading};
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
 use crate::flow::transfer::{Took, Transfer};
 use crate::http::content::ResponseContent;
+use crate::icap::body::BodySource;
 use crate::inspect::course::{Course, HoldSettings, OnOverload, Over};
 use crate::inspect::decode::coding::Coded;
 use crate::inspect::detector::{Detector, Evidence, Length, Verdict};
@@ -14,14 +19,15 @@ use crate::inspect::events::Events;
 use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, begins_like_file, look};
 use crate::inspect::plan::kind::{Trickling, may_trickle};
 use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
-use crate::inspect::spool::Spool;
+use crate::inspect::spool::{Spool, SpoolFault};
 use crate::inspect::trickle::Trickle;
 use crate::inspect::verdicts::BodyHash;
+use crate::observe::inspection_counters;
 
 /// Bytes read and scanned before others on the worker get their turn.
 pub const SLICE: u64 = 64 * 1024;
 /// Between two looks at whether a few more bytes may go out.
-const TRICKLE_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+const TRICKLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a body is not held to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +60,7 @@ impl Flow {
 }
 
 /// The words of every [`Flow`], each once, in the order of [`Flow::index`].
-pub const FLOWS: [&str; 11] = [
+pub const FLOWS: [&str; inspection_counters::FLOWS] = [
     "media_type",
     "request",
     "history",
@@ -101,7 +107,7 @@ pub struct Gathering {
     pub hash: Option<BodyHash>,
     /// What its head says.
     pub content: ResponseContent,
-    course: std::sync::Arc<Course>,
+    course: Arc<Course>,
     plan: Plan,
     length: Length,
     hold: HoldSettings,
@@ -121,7 +127,7 @@ pub struct Beginning {
     /// The built-in scanner, where it is on the course.
     pub reading: Option<Reading>,
     /// What is set for it.
-    pub course: std::sync::Arc<Course>,
+    pub course: Arc<Course>,
     /// What its head says.
     pub content: ResponseContent,
     /// What is to be done with it by its head.
@@ -247,7 +253,7 @@ impl Gathering {
             Verdict::Bounded(_) | Verdict::File(_) => {}
         }
         let trickles = may_trickle(&self.content.content.media_type, self.kind) == Trickling::Allowed;
-        let deadline = self.began + self.hold.deadline + std::time::Duration::from_secs(self.spool.len() >> 20);
+        let deadline = self.began + self.hold.deadline + Duration::from_secs(self.spool.len() >> 20);
         let is_file = self.kind.is_some_and(|kind| kind.class.is_always_whole());
         let slow = now >= deadline && (self.length == Length::Unknown || !trickles);
         match slow {
@@ -272,9 +278,7 @@ impl Gathering {
         let Ok(count @ 1..) = usize::try_from(allowed.saturating_sub(self.out)) else { return Ok(()) };
         let mut bytes = session.services.buffers.take();
         bytes.resize(count.min(LARGEST_TRICKLE), 0);
-        let read = std::future::poll_fn(|cx| {
-            crate::icap::body::BodySource::poll_read_at(&mut self.spool, cx, self.out, &mut bytes)
-        });
+        let read = poll_fn(|cx| self.spool.poll_read_at(cx, self.out, &mut bytes));
         let count = read.await.map_err(|_| Reason::ScanOverload)?;
         transfer.trickle(&bytes[..count]);
         self.out += count as u64;
@@ -291,37 +295,19 @@ impl Gathering {
         if let Some(hash) = &mut self.hash {
             hash.push(bytes);
         }
-        if let Some(found) = self.read(session, bytes).await {
+        if let Some(reading) = &mut self.reading
+            && let Some(found) = reading.all(bytes, &session.services.decoded).await
+        {
             return Ok(Some(Gathered::Found(found)));
         }
         self.sniff(bytes);
-        let stored = match self.spool.push(bytes) {
-            Ok(()) => std::future::poll_fn(|cx| self.spool.poll_ready(cx)).await,
-            Err(fault) => {
-                self.rest.extend_from_slice(bytes);
-                Err(fault)
-            }
-        };
-        if stored.is_err() {
+        if store(&mut self.spool, &mut self.rest, bytes).await.is_err() {
             return self.no_room().map(Some);
         }
         if self.length == Length::Unknown && self.plan == Plan::Whole && self.spool.len() > self.course.cap.max_body {
             return self.too_large().map(Some);
         }
         Ok(None)
-    }
-
-    /// Has the built-in scanner read what came, with a pause for others between its turns.
-    async fn read(&mut self, session: &Session<'_>, bytes: &[u8]) -> Option<Found> {
-        let reading = self.reading.as_mut()?;
-        let mut at = 0;
-        loop {
-            match session.services.decoded.with(|out| reading.turn(bytes, &mut at, out)) {
-                Turn::Done => return None,
-                Turn::Found(found) => return Some(found),
-                Turn::More => tokio::task::yield_now().await,
-            }
-        }
     }
 
     /// Looks at the first bytes, decoded where they are coded: what a coding looks like says nothing of what is in it.
@@ -380,6 +366,15 @@ impl Gathering {
 
 /// Most bytes that trickle at once.
 const LARGEST_TRICKLE: usize = 16 * 1024;
+
+/// Puts bytes into `spool`, or behind it into `rest` where it has no room for them; waits until it takes more.
+///
+/// # Errors
+/// When it does not.
+pub async fn store(spool: &mut Spool, rest: &mut Vec<u8>, bytes: &[u8]) -> Result<(), SpoolFault> {
+    spool.push(bytes).inspect_err(|_| rest.extend_from_slice(bytes))?;
+    poll_fn(|cx| spool.poll_ready(cx)).await
+}
 
 fn blocked(why: Unscannable) -> Reason {
     match why {

@@ -1,13 +1,26 @@
 //! What is remembered of an inspection, for the log and the counters.
 
+use std::net::IpAddr;
+
 use super::reading::Found;
 use crate::base::inspection::Verdict;
 use crate::flow::session::Session;
 use crate::inspect::plan::Unscanned;
 use crate::inspect::scan::Scanner;
+use crate::inspect::spool::Spool;
 pub use crate::observe::record::Inspected as Noted;
 
 impl Session<'_> {
+    /// The client's address.
+    pub fn source(&self) -> IpAddr {
+        self.tether.row().client().ip()
+    }
+
+    /// A place for one body.
+    pub fn spool(&self) -> Spool {
+        self.services.inspection.spools.open(self.source())
+    }
+
     /// Notes something about how the exchange under way was inspected.
     pub fn note_scan(&self, note: impl FnOnce(&mut Noted)) {
         self.ledger.note(|record| note(record.inspected.get_or_insert_default()));

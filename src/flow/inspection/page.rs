@@ -50,11 +50,7 @@ async fn send_all(
 ) -> Result<(), Reason> {
     let mut pump = Pump::new(BodyFraming::None, BodyFormat::Plain, ReadAhead::No);
     let head = pump.head_buffer(session.services);
-    answer.head.write(BodyFraming::Length(answer.body.len()), head);
-    if fate == ConnectionFate::Close {
-        head.truncate(head.len() - 2);
-        head.extend_from_slice(b"Connection: close\r\n\r\n");
-    }
+    answer.write_head(fate, head);
     // A client that asked for the head takes what stands behind it for the next answer.
     let from = if request.method == Method::Head { answer.body.len() } else { 0 };
     let mut held = Held::new(answer.body, from, Vec::new(), Ending::Whole);

@@ -11,6 +11,7 @@ use crate::inspect::decode::coding::Codings;
 use crate::inspect::magic::Sight;
 use crate::inspect::plan::Unscanned;
 use crate::inspect::scan::Scanner;
+use crate::net::scratch::Scratch;
 
 /// Longest turn, but for the slice that is under way.
 const TURN: Duration = Duration::from_micros(200);
@@ -62,6 +63,18 @@ impl Reading {
                 Wants::Input => return Turn::Done,
                 Wants::Step if began.elapsed() >= TURN => return Turn::More,
                 Wants::Step => {}
+            }
+        }
+    }
+
+    /// Reads all of `input`, with a pause for others between turns; gives what was found.
+    pub async fn all(&mut self, input: &[u8], decoded: &Scratch) -> Option<Found> {
+        let mut at = 0;
+        loop {
+            match decoded.with(|out| self.turn(input, &mut at, out)) {
+                Turn::Done => return None,
+                Turn::Found(found) => return Some(found),
+                Turn::More => tokio::task::yield_now().await,
             }
         }
     }

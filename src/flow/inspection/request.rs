@@ -1,19 +1,18 @@
 //! What is done with a request: judged by its head, held to be scanned whole, or scanned as it flows.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 
 use tokio::time::Instant;
 
 use super::ask::{Answered, Question, Replaced, ask, clients};
-use super::gather::SLICE;
 use super::held::{Ending, Held};
-use super::reading::{Reading, Turn};
+use super::reading::Reading;
+use super::upload::{Gathered, Gathering, Unseen};
 use super::{Inspection, Noted};
 use crate::base::inspection::ScanMode;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
-use crate::flow::floor::RateFloor;
 use crate::flow::pump::{Pump, ReadAhead};
 use crate::flow::session::Session;
 use crate::flow::tap::Tap;
@@ -25,8 +24,8 @@ use crate::http::rewrite::drop_expect;
 use crate::icap::body::NoBody;
 use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
-use crate::icap::settings::{IcapMethod, OnFailure};
-use crate::inspect::course::{Course, Direction, OnOverload, Over, ScannerName};
+use crate::icap::settings::IcapMethod;
+use crate::inspect::course::{Direction, Over};
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::events::Events;
@@ -76,8 +75,8 @@ pub async fn inspect(
             false => asked(session, inspection, &clients, head, &mut NoBody).await,
         };
     }
-    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
-    if clients.is_empty() && !built_in {
+    let built_in = inspection.policy.built_in(&course);
+    if clients.is_empty() && built_in.is_none() {
         return Ok(Done::GoesOn);
     }
     let codings = Codings::parse([&*content.codings]);
@@ -111,8 +110,7 @@ pub async fn inspect(
         Plan::Block(Unscannable::Layers) => return Err(Reason::ContentBlocked),
         Plan::Whole | Plan::Window(_) | Plan::Look => {}
     }
-    let scanner = inspection.policy.scanner.as_ref().filter(|_| built_in);
-    let reading = scanner.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
+    let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
     let format = if request.framing == BodyFraming::Chunked { BodyFormat::Chunked } else { BodyFormat::Plain };
     let pump = Pump::new(request.framing, format, ReadAhead::Bounded);
     let small = matches!(request.framing, BodyFraming::Length(length) if length <= SMALL);
@@ -129,7 +127,7 @@ pub async fn inspect(
         say_continue(session).await?;
         drop_expect(head);
     }
-    let mut gathering = Gathering { pump, reading, spool: spool(session), rest: Vec::new(), course: &course, unseen };
+    let mut gathering = Gathering { pump, reading, spool: session.spool(), rest: Vec::new(), course: &course, unseen };
     match gathering.run(session).await? {
         Gathered::Whole => {}
         Gathered::FlowsOn => {
@@ -181,10 +179,6 @@ fn flowing(
     Upload { pump, held }
 }
 
-fn spool(session: &Session<'_>) -> Spool {
-    session.services.inspection.spools.open(session.tether.row().client().ip())
-}
-
 async fn asked<B: crate::icap::body::BodySource>(
     session: &Session<'_>,
     inspection: &Inspection,
@@ -193,7 +187,7 @@ async fn asked<B: crate::icap::body::BodySource>(
     body: &mut B,
 ) -> Result<Done, Reason> {
     let message = Message::request_to(&inspection.url, head).map_err(|_| Reason::ScannerFailed)?;
-    let message = message.from_client(session.tether.row().client().ip());
+    let message = message.from_client(session.source());
     let question = Question { clients, message, original: None, known: None };
     Ok(match Box::pin(ask(session, question, body)).await? {
         Answered::Same => Done::GoesOn,
@@ -219,163 +213,4 @@ async fn say_continue(session: &Session<'_>) -> Result<(), Reason> {
         Poll::Ready(Ok(()))
     });
     wait.await.unwrap_or(Err(Reason::ClientWriteTimeout))
-}
-
-/// A request body that is held.
-struct Gathering<'c> {
-    pump: Pump,
-    reading: Option<Reading>,
-    spool: Spool,
-    /// Bytes that had no room there.
-    rest: Vec<u8>,
-    course: &'c Course,
-    unseen: Unseen,
-}
-
-/// What becomes of a body that REQMOD services cannot be shown whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unseen {
-    /// It goes on, told as not scanned.
-    Passes,
-    /// It does not: one of them is set to block what it could not judge.
-    Refused,
-}
-
-impl Unseen {
-    fn by(clients: &[Arc<IcapClient>]) -> Self {
-        let blocks = clients.iter().any(|client| client.settings().on_failure == OnFailure::Block);
-        if blocks { Unseen::Refused } else { Unseen::Passes }
-    }
-}
-
-/// How gathering ended.
-enum Gathered {
-    Whole,
-    /// It is a stream, too large, or there is no room for it.
-    FlowsOn,
-}
-
-/// What came of the client.
-enum Came {
-    Some,
-    End,
-    /// Nothing, for as long as a stream is silent.
-    Silence,
-}
-
-impl Gathering<'_> {
-    async fn run(&mut self, session: &mut Session<'_>) -> Result<Gathered, Reason> {
-        let (mut floor, mut paused) = (RateFloor::default(), 0);
-        loop {
-            let mut bytes = session.services.buffers.take();
-            let came = self.take(session, &mut floor, &mut bytes).await?;
-            let went_on = match came {
-                Came::Some => self.add(session, &bytes).await?,
-                Came::End => Some(self.end(session)?),
-                Came::Silence => Some(Gathered::FlowsOn),
-            };
-            session.services.buffers.put(&mut bytes);
-            if let Some(gathered) = went_on {
-                return Ok(gathered);
-            }
-            if self.spool.len() - paused >= SLICE {
-                paused = self.spool.len();
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
-    async fn take(
-        &mut self,
-        session: &mut Session<'_>,
-        floor: &mut RateFloor,
-        bytes: &mut Vec<u8>,
-    ) -> Result<Came, Reason> {
-        let (began, before) = (Instant::now(), self.pump.received);
-        let timeouts = session.services.timeouts();
-        // Only what has no length of its own is taken for a stream by its silence, and only once something has come.
-        let gap = session.services.policy.load().inspect.hold.idle_gap;
-        let may_flow = self.unseen == Unseen::Passes && self.pump.has_no_length() && !self.spool.is_empty();
-        let silent_at = may_flow.then(|| began + gap);
-        loop {
-            let window = floor.window(began, self.pump.received, timeouts.body_window);
-            let until = silent_at.map_or(window, |at| at.min(window));
-            let (tether, ahead, client, services) =
-                (session.tether, &mut session.ahead, session.client, session.services);
-            let pump = &mut self.pump;
-            let mut poll = |cx: &mut Context<'_>| {
-                tether.waits(Phase::RequestBody, until);
-                pump.poll_take(client, ahead, bytes, services, cx)
-            };
-            match tether.until(&mut poll).await {
-                Ok(taken) => {
-                    taken.map_err(|fault| fault.of_upload())?;
-                    break;
-                }
-                Err(_) if silent_at.is_some_and(|at| at <= Instant::now()) => return Ok(Came::Silence),
-                Err(_) if floor.is_kept(self.pump.received, timeouts.body_floor, timeouts.body_window) => {}
-                Err(_) => return Err(Reason::RequestBodyTimeout),
-            }
-        }
-        let count = self.pump.received - before;
-        session.tether.row().moved(std::time::Instant::now(), count, 0);
-        session.services.counters.bytes_from_clients.add(count);
-        session.holding.spend(count);
-        Ok(if bytes.is_empty() { Came::End } else { Came::Some })
-    }
-
-    async fn add(&mut self, session: &Session<'_>, bytes: &[u8]) -> Result<Option<Gathered>, Reason> {
-        self.read(session, bytes).await?;
-        let stored = match self.spool.push(bytes) {
-            Ok(()) => std::future::poll_fn(|cx| self.spool.poll_ready(cx)).await,
-            Err(fault) => {
-                self.rest.extend_from_slice(bytes);
-                Err(fault)
-            }
-        };
-        let over = match stored {
-            Err(_) => match self.course.on_overload {
-                OnOverload::Block => return Err(Reason::ScanOverload),
-                OnOverload::PassUnscanned | OnOverload::Window => Some(Unscanned::Overload),
-            },
-            Ok(()) if self.spool.len() > self.course.cap.max_body => match judge_oversize(None, self.course) {
-                _ if self.unseen == Unseen::Refused && self.course.cap.over.is_none() => {
-                    return Err(Reason::RequestTooLarge);
-                }
-                Over::Block => return Err(Reason::RequestTooLarge),
-                Over::PassUnscanned | Over::Window => Some(Unscanned::TooLarge),
-            },
-            Ok(()) => None,
-        };
-        Ok(over.map(|why| {
-            session.note_scan(|noted| noted.unscanned = Some(why.label()));
-            Gathered::FlowsOn
-        }))
-    }
-
-    async fn read(&mut self, session: &Session<'_>, bytes: &[u8]) -> Result<(), Reason> {
-        let Some(reading) = &mut self.reading else { return Ok(()) };
-        let mut at = 0;
-        loop {
-            match session.services.decoded.with(|out| reading.turn(bytes, &mut at, out)) {
-                Turn::Done => return Ok(()),
-                Turn::More => tokio::task::yield_now().await,
-                Turn::Found(found) => {
-                    session.note_found(&found);
-                    return Err(Reason::ContentBlocked);
-                }
-            }
-        }
-    }
-
-    fn end(&mut self, session: &Session<'_>) -> Result<Gathered, Reason> {
-        self.spool.complete();
-        match self.reading.as_mut().and_then(Reading::end) {
-            None => Ok(Gathered::Whole),
-            Some(found) => {
-                session.note_found(&found);
-                Err(Reason::ContentBlocked)
-            }
-        }
-    }
 }

@@ -12,7 +12,7 @@ use super::held::{Ending, Held};
 use super::known::WholeBody;
 use super::reading::Reading;
 use super::stream::Watchers;
-use super::{Inspection, Noted};
+use super::{Inspection, Noted, by_rules};
 use crate::base::inspection::{ScanMode, Verdict};
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
@@ -22,11 +22,12 @@ use crate::http::body::BodyFormat;
 use crate::http::content::ResponseContent;
 use crate::http::framing::BodyFraming;
 use crate::http::push::Push;
+use crate::http::reply::ConnectionFate;
 use crate::http::response::Response;
 use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
 use crate::icap::settings::{IcapMethod, VerdictUse};
-use crate::inspect::course::{Course, Direction, OnOverload, ScannerName, StreamScan};
+use crate::inspect::course::{Course, Direction, OnOverload, StreamScan};
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
@@ -57,10 +58,15 @@ pub async fn inspect(
     }
     let course =
         inspection.refined(session, &inspection.course, &content.content.media_type, None, Direction::Response);
-    by_head(session, inspection, &course, &content)?;
-    let built_in = course.scanners.contains(&ScannerName::BuiltIn);
+    let head = Head {
+        url: inspection.url.as_bytes(),
+        media_type: Some(content.content.media_type.as_bytes()),
+        file_name: content.file_name.as_deref(),
+    };
+    by_rules(session, &inspection.policy, &course, &head)?;
+    let built_in = inspection.policy.built_in(&course);
     let clients = clients(inspection, &course, IcapMethod::Respmod);
-    if clients.is_empty() && !built_in {
+    if clients.is_empty() && built_in.is_none() {
         session.note_unscanned(Unscanned::NoScanner);
         return Ok(None);
     }
@@ -86,11 +92,11 @@ pub async fn inspect(
     if let Plan::Pass(Unscanned::Overload) = plan {
         return Ok(None);
     }
+    let keeps_verdicts = clients.iter().any(|client| client.settings().verdicts == VerdictUse::Kept);
     // Before anything trickles: the head is here whole.
     let watch = Watch::of(session, inspection, clients, transfer)?;
-    let reading = inspection.policy.scanner.as_ref().filter(|_| built_in);
-    let reading = reading.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
-    let mut spool = session.services.inspection.spools.open(session.tether.row().client().ip());
+    let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
+    let mut spool = session.spool();
     if let (Length::Known(bytes), Plan::Whole) = (length, plan)
         && spool.expect(bytes).is_err()
         && course.on_overload == OnOverload::Block
@@ -98,8 +104,8 @@ pub async fn inspect(
         return Err(Reason::ScanOverload);
     }
     let detector = detector(session, inspection, &content, length);
-    let hold = inspection.policy.hold;
-    let hash = keeps_verdicts(inspection, &course).then(BodyHash::default);
+    let hold = *inspection.policy.hold();
+    let hash = keeps_verdicts.then(BodyHash::default);
     let course_of_body = course.clone();
     let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, hash };
     let mut gathering = Box::new(Gathering::new(beginning));
@@ -160,45 +166,8 @@ fn shed(session: &Session<'_>, course: &Course) -> Result<Plan, Reason> {
     }
 }
 
-/// Whether a service on the course may have seen the body before.
-fn keeps_verdicts(inspection: &Inspection, course: &Course) -> bool {
-    let clients = clients(inspection, course, IcapMethod::Respmod);
-    clients.iter().any(|client| client.settings().verdicts == VerdictUse::Kept)
-}
-
-/// Rules that hold for what is said of the body.
-fn by_head(
-    session: &Session<'_>,
-    inspection: &Inspection,
-    course: &Course,
-    content: &ResponseContent,
-) -> Result<(), Reason> {
-    let Some(scanner) = inspection.policy.scanner.as_ref().filter(|_| course.scanners.contains(&ScannerName::BuiltIn))
-    else {
-        return Ok(());
-    };
-    let head = Head {
-        url: inspection.url.as_bytes(),
-        media_type: Some(content.content.media_type.as_bytes()),
-        file_name: content.file_name.as_deref(),
-    };
-    match scanner.rules().of_head(&head) {
-        None => Ok(()),
-        Some((rule, _)) => {
-            session.note_rule(scanner, rule);
-            Err(Reason::ContentBlocked)
-        }
-    }
-}
-
 fn detector(session: &Session<'_>, inspection: &Inspection, content: &ResponseContent, length: Length) -> Detector {
-    let hold = &inspection.policy.hold;
-    let settings = DetectorSettings {
-        idle_gap: hold.idle_gap,
-        first_byte_gap: hold.first_byte_gap,
-        hold: hold.longest,
-        ..DetectorSettings::default()
-    };
+    let settings = DetectorSettings::from(inspection.policy.hold());
     let hand_overs = session.services.inspection.hand_overs(inspection, &content.content.media_type);
     let signs = Signs { response: Push::Unsaid, request: Push::Unsaid, length, hand_overs };
     Detector::new(settings, signs, Instant::now().into_std())
@@ -247,7 +216,7 @@ impl Watch {
         }
         let message = Message::response_to(&inspection.url, &inspection.request_head, transfer.response_head());
         let message = message.map_err(|_| Reason::ScannerFailed)?;
-        Ok(Some(Self { clients, message: message.from_client(session.tether.row().client().ip()) }))
+        Ok(Some(Self { clients, message: message.from_client(session.source()) }))
     }
 }
 
@@ -353,12 +322,9 @@ fn replace(
     if transfer.has_begun() {
         return Err(Reason::ContentCut);
     }
+    let fate = if response.client_keep_alive { ConnectionFate::KeepAlive } else { ConnectionFate::Close };
     let mut head = Vec::new();
-    now.head.write(BodyFraming::Length(now.body.len()), &mut head);
-    if !response.client_keep_alive {
-        head.truncate(head.len() - 2);
-        head.extend_from_slice(b"Connection: close\r\n\r\n");
-    }
+    now.write_head(fate, &mut head);
     response.status = now.head.status().unwrap_or(response.status);
     (response.framing, response.format) = (BodyFraming::Length(now.body.len()), BodyFormat::Plain);
     transfer.replace_response(&head, Held::new(now.body, 0, Vec::new(), Ending::Whole));

@@ -50,15 +50,13 @@ impl InspectionShared {
     pub fn note_flow(&self, inspection: &Inspection, session: &Session<'_>, gathering: &Gathering, flow: Flow) {
         session.services.counters.inspection.flows[flow.index()].add(1);
         if let Flow::Stream(evidence) = flow {
-            let client = session.tether.row().client().ip();
+            let client = session.source();
             let kind = kind(inspection, gathering.media_type());
             let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
             history.note_stream(&kind, client, evidence.label(), Instant::now());
         }
     }
-}
 
-impl InspectionShared {
     /// Addresses that gave streams to several clients: what might stand in the bypass list.
     pub fn suggestions(&self) -> Vec<Suggestion> {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +76,7 @@ impl Session<'_> {
             Skips::NONE
         } else {
             let url = super::url(authority, head);
-            let source = self.tether.row().client().ip();
+            let source = self.source();
             let subject = BypassSubject { authority, url: url.as_bytes(), source, address: None };
             bypass.find(&subject, SystemTime::now())
         };
@@ -109,7 +107,7 @@ impl Inspection {
     }
 
     fn subject(&self, session: &Session<'_>, address: Option<IpAddr>) -> BypassSubject<'_> {
-        let source = session.tether.row().client().ip();
+        let source = session.source();
         BypassSubject { authority: &self.authority, url: self.url.as_bytes(), source, address }
     }
 }

@@ -8,7 +8,6 @@ use super::{Pump, PumpFault};
 use crate::flow::inspection::held::{Ending, Held};
 use crate::flow::services::Services;
 use crate::http::body::{BodyFormat, BodyReader};
-use crate::http::chunked;
 use crate::net::socket::poll_recv;
 
 impl Pump {
@@ -80,11 +79,7 @@ impl Pump {
 
     /// Queues bytes of the body that were taken.
     pub fn push_body(&mut self, bytes: &[u8], services: &Services) {
-        let out = self.outbox.buffer(&services.buffers);
-        match self.format {
-            BodyFormat::Chunked if !bytes.is_empty() => chunked::write_chunk(bytes, out),
-            _ => out.extend_from_slice(bytes),
-        }
+        self.format.write(bytes, self.outbox.buffer(&services.buffers));
     }
 
     /// Sends what is queued.

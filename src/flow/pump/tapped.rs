@@ -9,7 +9,6 @@ use crate::base::reason::Reason;
 use crate::flow::services::Services;
 use crate::flow::tap::Tap;
 use crate::http::body::BodyFormat;
-use crate::http::chunked;
 
 impl Pump {
     /// Sends what is still to come of the body through `tap`.
@@ -59,11 +58,7 @@ impl Pump {
         let looked = tap.poll(services, cx)?;
         let free = tap.released();
         if !free.is_empty() {
-            let out = self.outbox.buffer(&services.buffers);
-            match self.format {
-                BodyFormat::Plain => out.extend_from_slice(free),
-                BodyFormat::Chunked => chunked::write_chunk(free, out),
-            }
+            self.format.write(free, self.outbox.buffer(&services.buffers));
             tap.forget_released(&services.buffers);
         }
         if ended && looked.is_ready() {

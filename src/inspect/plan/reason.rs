@@ -1,5 +1,7 @@
 //! Why a body is not scanned, or refused, or scanned as it flows: the words in logs and metrics.
 
+use crate::observe::inspection_counters::UNSCANNED;
+
 /// Why bytes pass that no scanner has seen, or none has understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unscanned {
@@ -29,7 +31,7 @@ pub enum Unscanned {
 
 impl Unscanned {
     /// Every reason.
-    pub const ALL: [Unscanned; 11] = [
+    pub const ALL: [Unscanned; UNSCANNED] = [
         Unscanned::NoScanner,
         Unscanned::NoBody,
         Unscanned::TooLarge,

@@ -6,7 +6,9 @@ use super::*;
 use crate::icap::server::conversation::Event;
 use crate::inspect::course::HoldSettings;
 use crate::inspect::decode::SLICE;
+use crate::inspect::rules::Rules;
 use crate::inspect::rules::name::UrlPattern;
+use crate::inspect::scan::Scanner;
 use crate::inspect::settings::{ScanRule, built_in, eicar};
 
 /// A message on its way through our server.
@@ -23,7 +25,8 @@ fn filter() -> Arc<Filter> {
     let mut by_url = ScanRule::new("banned");
     by_url.urls = vec![UrlPattern::parse("banned.test/*").expect("a pattern")];
     rules.push(by_url);
-    Arc::new(Filter::new(rules, HoldSettings::default()).expect("good rules"))
+    let scanner = Scanner::new(Rules::compile(rules).expect("good rules").rules);
+    Arc::new(Filter::new(scanner, HoldSettings::default()))
 }
 
 /// How a body is announced to the server.
