@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod batches;
 pub mod changed;
+pub mod flow;
 pub mod gather;
 pub mod held;
 pub mod known;
@@ -13,6 +14,7 @@ pub mod reading;
 pub mod request;
 pub mod response;
 pub mod shared;
+pub mod sniffer;
 pub mod stream;
 pub mod upload;
 
@@ -147,6 +149,12 @@ impl Inspection {
         let source = session.source();
         let whose = Whose { authority: &self.authority, source, direction };
         self.policy.book.refine(course, whose, Kind { media_type: media_type.as_bytes(), class })
+    }
+
+    /// Whether a rule may hold for a message by what its first bytes show it to be.
+    fn may_go_by_class(&self, session: &Session<'_>, media_type: &str, direction: Direction) -> bool {
+        let whose = Whose { authority: &self.authority, source: session.source(), direction };
+        self.policy.book.may_go_by_class(whose, media_type.as_bytes())
     }
 
     /// Notes what was found in a body on its way; a stream in which something was is blocked for a while, so that its

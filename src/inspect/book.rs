@@ -62,11 +62,16 @@ impl InspectRule {
     }
 
     fn speaks_of(&self, whose: Whose<'_>, kind: Kind<'_>) -> bool {
+        self.speaks_by_head_of(whose, kind.media_type)
+            && (self.classes.is_empty() || kind.class.is_some_and(|class| self.classes.contains(&class)))
+    }
+
+    /// As [`Self::speaks_of`], as far as a head can tell.
+    fn speaks_by_head_of(&self, whose: Whose<'_>, media_type: &[u8]) -> bool {
         self.direction.is_none_or(|direction| direction == whose.direction)
             && self.source.is_none_or(|net| net.contains(&whose.source))
             && self.destination.matches(whose.authority, None)
-            && (self.media_types.is_empty() || self.media_types.iter().any(|known| known.matches(kind.media_type)))
-            && (self.classes.is_empty() || kind.class.is_some_and(|class| self.classes.contains(&class)))
+            && (self.media_types.is_empty() || self.media_types.iter().any(|known| known.matches(media_type)))
     }
 
     /// Whether only the head of a message or its first bytes tell that this rule speaks of it.
@@ -155,6 +160,13 @@ impl InspectBook {
     /// look at the rules, where none of them speaks of kinds.
     pub fn refine(&self, course: &Arc<Course>, whose: Whose<'_>, kind: Kind<'_>) -> Arc<Course> {
         if self.by_kind { self.choose(whose, kind) } else { Arc::clone(course) }
+    }
+
+    /// Whether a rule may hold for a message by its class, which only its first bytes tell.
+    pub fn may_go_by_class(&self, whose: Whose<'_>, media_type: &[u8]) -> bool {
+        let whose = Whose { source: whose.source.to_canonical(), ..whose };
+        let by_head = |entry: &&Entry| entry.rule.speaks_by_head_of(whose, media_type);
+        self.by_kind && self.rules.iter().find(by_head).is_some_and(|entry| entry.rule.is_by_class())
     }
 
     /// The first rule that speaks of the message holds. One by class says only how much is scanned, so the first rule

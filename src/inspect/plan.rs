@@ -198,13 +198,25 @@ pub fn judge_oversize(kind: Option<FileKind>, course: &Course) -> Over {
     }
 }
 
+/// The plan for a body by whose class there are rules: how large it may be shows only with its first bytes.
+pub fn until_class_is_known(plan: Plan) -> Plan {
+    match plan {
+        Plan::Block(Unscannable::TooLarge) | Plan::Pass(Unscanned::TooLarge) => Plan::Look,
+        Plan::Window(WindowCause::TooLarge) => Plan::Look,
+        plan => plan,
+    }
+}
+
 /// What becomes of a plan when the first bytes have told the kind of the body, or could not. A file that is of no use in
 /// parts is never scanned as it flows because of what it is called: it is held like any other, or too large.
 pub fn on_first_bytes(plan: Plan, kind: Option<FileKind>, length: Length, course: &Course) -> Plan {
     let is_file = kind.is_some_and(|kind| kind.class.is_always_whole());
     let fits = !matches!(length, Length::Known(bytes) if bytes > course.cap.max_body);
     match plan {
+        Plan::Look if fits => Plan::Whole,
         Plan::Look => plan_over(judge_oversize(kind, course)),
+        // A rule for its class allows less than those for its head.
+        Plan::Whole if !fits => plan_over(judge_oversize(kind, course)),
         Plan::Window(WindowCause::TooLarge) => plan,
         Plan::Window(_) | Plan::Pass(Unscanned::Stream) if is_file && fits => Plan::Whole,
         Plan::Window(_) | Plan::Pass(Unscanned::Stream) if is_file => plan_over(judge_oversize(kind, course)),

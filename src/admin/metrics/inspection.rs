@@ -5,7 +5,7 @@ use std::fmt;
 use super::page::Page;
 use crate::admin::view::AdminView;
 use crate::base::inspection::{ScanMode, Verdict};
-use crate::flow::inspection::gather::FLOWS;
+use crate::flow::inspection::flow::FLOWS;
 use crate::inspect::plan::Unscanned;
 
 /// Writes them.

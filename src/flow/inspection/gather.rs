@@ -6,73 +6,30 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Inspection;
+use super::flow::Flow;
 use super::reading::{Found, Reading};
+use super::sniffer::Sniffer;
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
 use crate::flow::transfer::{Took, Transfer};
 use crate::http::content::ResponseContent;
 use crate::icap::body::BodySource;
-use crate::inspect::course::{Course, HoldSettings, OnOverload, Over};
+use crate::inspect::course::{Course, Direction, HoldSettings, OnOverload, Over};
 use crate::inspect::decode::coding::Coded;
-use crate::inspect::detector::{Detector, Evidence, Length, Verdict};
+use crate::inspect::detector::{Detector, Length, Verdict};
 use crate::inspect::events::Events;
-use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, begins_like_file, look};
+use crate::inspect::magic::FileKind;
 use crate::inspect::plan::kind::{Trickling, may_trickle};
 use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
 use crate::inspect::spool::{Spool, SpoolFault};
 use crate::inspect::trickle::Trickle;
 use crate::inspect::verdicts::BodyHash;
-use crate::observe::inspection_counters;
 
 /// Bytes read and scanned before others on the worker get their turn.
 pub const SLICE: u64 = 64 * 1024;
 /// Between two looks at whether a few more bytes may go out.
 const TRICKLE_EVERY: Duration = Duration::from_secs(1);
-
-/// Why a body is not held to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// Its head said so.
-    Said(WindowCause),
-    /// It was taken for a stream.
-    Stream(Evidence),
-    /// There was no room to hold it.
-    NoRoom,
-    /// It may be scanned only as it flows, being neither a file nor fast enough to be held to its end.
-    Slow,
-}
-
-impl Flow {
-    /// The word in logs and metrics.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Flow::Said(cause) => cause.label(),
-            Flow::Stream(evidence) => evidence.label(),
-            Flow::NoRoom => "no_room",
-            Flow::Slow => "slow",
-        }
-    }
-
-    /// Its place in [`FLOWS`].
-    pub fn index(self) -> usize {
-        FLOWS.iter().position(|label| *label == self.label()).unwrap_or(FLOWS.len() - 1)
-    }
-}
-
-/// The words of every [`Flow`], each once, in the order of [`Flow::index`].
-pub const FLOWS: [&str; inspection_counters::FLOWS] = [
-    "media_type",
-    "request",
-    "history",
-    "idle_gap",
-    "rate",
-    "first_byte",
-    "hold",
-    "media",
-    "too_large",
-    "no_room",
-    "slow",
-];
 
 /// How gathering ended.
 #[derive(Debug)]
@@ -115,9 +72,7 @@ pub struct Gathering {
     began: Instant,
     /// When the first bytes did.
     came: Option<Instant>,
-    first: Vec<u8>,
-    sight: Sight,
-    coded: Coded,
+    sniffer: Sniffer,
 }
 
 /// What is known when gathering begins.
@@ -158,16 +113,14 @@ impl Gathering {
             // Where events end in it shows only once it is decoded.
             Coded::Known | Coded::Unknown => Events::of("", None),
         };
-        let (rest, first) = (Vec::new(), Vec::new());
-        let (began, came, out, kind, sight) = (Instant::now(), None, 0, None, Sight::NotYet);
+        let (began, came, out, kind) = (Instant::now(), None, 0, None);
         Self {
             spool,
-            rest,
+            rest: Vec::new(),
             reading,
             events,
             out,
             kind,
-            coded,
             hash,
             content,
             course,
@@ -177,8 +130,7 @@ impl Gathering {
             detector,
             began,
             came,
-            first,
-            sight,
+            sniffer: Sniffer::new(coded),
         }
     }
 
@@ -186,7 +138,12 @@ impl Gathering {
     ///
     /// # Errors
     /// The [`Reason`] for which it does not go on at all.
-    pub async fn run(&mut self, session: &mut Session<'_>, transfer: &mut Transfer<'_>) -> Result<Gathered, Reason> {
+    pub async fn run(
+        &mut self,
+        session: &mut Session<'_>,
+        inspection: &Inspection,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<Gathered, Reason> {
         let mut paused = 0;
         loop {
             let until = match self.look(Instant::now(), session, transfer).await? {
@@ -196,7 +153,7 @@ impl Gathering {
             let mut bytes = session.services.buffers.take();
             let took = transfer.take(&mut session.ahead, until, &mut bytes).await;
             let done = match took {
-                Ok(Took::Some) => self.add(session, &bytes).await?,
+                Ok(Took::Some) => self.add(session, inspection, &bytes).await?,
                 Ok(Took::End) => Some(self.end()),
                 Ok(Took::Nothing) => None,
                 Err(reason) => Some(Gathered::Cut(reason)),
@@ -222,11 +179,11 @@ impl Gathering {
     async fn look(&mut self, now: Instant, session: &Session<'_>, transfer: &mut Transfer<'_>) -> Result<Look, Reason> {
         if self.plan != Plan::Whole {
             let told = self.came.map_or(self.began + self.hold.first_byte_gap, |first| first + self.hold.idle_gap);
-            if !self.is_sighted() && now < told {
+            if !self.sniffer.is_sighted(self.reading.as_ref()) && now < told {
                 return Ok(Look::At(told));
             }
-            self.plan = on_first_bytes(self.plan, self.kind, self.length, &self.course);
         }
+        self.plan = on_first_bytes(self.plan, self.kind, self.length, &self.course);
         match self.plan {
             Plan::Whole => self.look_at_whole(now, session, transfer).await,
             Plan::Window(cause) => Ok(Look::Done(Gathered::Window(Flow::Said(cause)))),
@@ -287,7 +244,12 @@ impl Gathering {
     }
 
     /// Takes bytes that came.
-    async fn add(&mut self, session: &Session<'_>, bytes: &[u8]) -> Result<Option<Gathered>, Reason> {
+    async fn add(
+        &mut self,
+        session: &Session<'_>,
+        inspection: &Inspection,
+        bytes: &[u8],
+    ) -> Result<Option<Gathered>, Reason> {
         let now = Instant::now();
         self.came.get_or_insert(now);
         self.detector.add(bytes.len() as u64, now.into_std());
@@ -300,7 +262,12 @@ impl Gathering {
         {
             return Ok(Some(Gathered::Found(found)));
         }
-        self.sniff(bytes);
+        if let Some(kind) = self.sniffer.add(self.reading.as_ref(), bytes) {
+            self.kind = Some(kind);
+            self.detector.set_kind(kind);
+            let (media_type, class) = (&self.content.content.media_type, Some(kind.class));
+            self.course = inspection.refined(session, &self.course, media_type, class, Direction::Response);
+        }
         if store(&mut self.spool, &mut self.rest, bytes).await.is_err() {
             return self.no_room().map(Some);
         }
@@ -308,35 +275,6 @@ impl Gathering {
             return self.too_large().map(Some);
         }
         Ok(None)
-    }
-
-    /// Looks at the first bytes, decoded where they are coded: what a coding looks like says nothing of what is in it.
-    fn sniff(&mut self, bytes: &[u8]) {
-        if self.sight != Sight::NotYet {
-            return;
-        }
-        self.sight = match &self.reading {
-            Some(reading) => reading.sight(),
-            None if self.coded == Coded::Known => Sight::Unknown,
-            None => {
-                let room = LOOKED_AT.saturating_sub(self.first.len()).min(bytes.len());
-                self.first.extend_from_slice(&bytes[..room]);
-                look(&self.first, Rest::MayFollow)
-            }
-        };
-        if let Sight::Kind(kind) = self.sight {
-            self.kind = Some(kind);
-            self.detector.set_kind(kind);
-        }
-        if self.sight != Sight::NotYet {
-            self.first = Vec::new();
-        }
-    }
-
-    /// Whether enough came to tell a file from a stream: those that are of no use in parts show at their very beginning.
-    fn is_sighted(&self) -> bool {
-        let first = self.reading.as_ref().map_or(&*self.first, Reading::first_bytes);
-        self.sight != Sight::NotYet || (!first.is_empty() && !begins_like_file(first))
     }
 
     fn no_room(&self) -> Result<Gathered, Reason> {

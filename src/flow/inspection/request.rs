@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::ask::{Answered, Question, Replaced, ask, clients};
 use super::held::{Ending, Held};
 use super::reading::Reading;
-use super::upload::{Gathered, Gathering, Unseen};
+use super::sniffer::Sniffer;
+use super::upload::{Gathered, Gathering, Unseen, Until};
 use super::{Inspection, Noted};
 use crate::base::inspection::ScanMode;
 use crate::base::phase::Phase;
@@ -27,10 +28,11 @@ use crate::icap::message::Message;
 use crate::icap::settings::IcapMethod;
 use crate::inspect::course::{Direction, Over};
 use crate::inspect::decode::DecodeLimits;
-use crate::inspect::decode::coding::Codings;
+use crate::inspect::decode::coding::{Coded, Codings};
 use crate::inspect::events::Events;
 use crate::inspect::plan::{
     BodyFacts, CodingSight, Extent, Plan, Unscannable, Unscanned, WindowCause, judge_oversize, plan_request,
+    until_class_is_known,
 };
 use crate::inspect::spool::Spool;
 use crate::net::socket::poll_send;
@@ -88,7 +90,9 @@ pub async fn inspect(
         extent: Extent::of_request(content.range),
     };
     let unseen = Unseen::by(&clients);
-    let plan = match plan_request(&facts, &course) {
+    let by_class = inspection.may_go_by_class(session, &content.media_type, Direction::Request);
+    let plan = plan_request(&facts, &course);
+    let plan = match if by_class { until_class_is_known(plan) } else { plan } {
         // What it is called does not take it past a service that has to see it.
         Plan::Window(WindowCause::MediaType | WindowCause::Request | WindowCause::Media)
             if unseen == Unseen::Refused =>
@@ -114,7 +118,8 @@ pub async fn inspect(
     let format = if request.framing == BodyFraming::Chunked { BodyFormat::Chunked } else { BodyFormat::Plain };
     let pump = Pump::new(request.framing, format, ReadAhead::Bounded);
     let small = matches!(request.framing, BodyFraming::Length(length) if length <= SMALL);
-    if plan != Plan::Whole || (clients.is_empty() && !small) {
+    let flows = plan != Plan::Whole || (clients.is_empty() && !small);
+    if flows && !by_class {
         note_unseen(session, &clients);
         let mut upload = flowing(session, pump, reading, None);
         if judge_oversize(None, &course) == Over::Block && plan == Plan::Whole {
@@ -127,13 +132,20 @@ pub async fn inspect(
         say_continue(session).await?;
         drop_expect(head);
     }
-    let mut gathering = Gathering { pump, reading, spool: session.spool(), rest: Vec::new(), course: &course, unseen };
-    match gathering.run(session).await? {
+    let until = if flows { Until::Sighted } else { Until::Whole };
+    let (spool, rest, kind, sniffer) = (session.spool(), Vec::new(), None, Sniffer::new(Coded::by(&content.codings)));
+    let mut gathering = Gathering { pump, reading, spool, rest, course, until, sniffer, kind, unseen };
+    match gathering.run(session, inspection).await? {
         Gathered::Whole => {}
         Gathered::FlowsOn => {
             note_unseen(session, &clients);
-            let Gathering { pump, reading, spool, rest, .. } = gathering;
-            inspection.upload = Some(flowing(session, pump, reading, Some((spool, rest))));
+            let Gathering { pump, reading, spool, rest, course, kind, .. } = gathering;
+            let left = course.cap.max_body.saturating_sub(spool.len() + rest.len() as u64);
+            let mut upload = flowing(session, pump, reading, Some((spool, rest)));
+            if until == Until::Sighted && judge_oversize(kind, &course) == Over::Block {
+                upload.pump.cap(left);
+            }
+            inspection.upload = Some(upload);
             return Ok(Done::GoesOn);
         }
     }

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::ask::{Answered, Question, Replaced, ask, clients};
 use super::batches::Batches;
-use super::gather::{Beginning, Flow, Gathered, Gathering};
+use super::flow::Flow;
+use super::gather::{Beginning, Gathered, Gathering};
 use super::held::{Ending, Held};
 use super::known::WholeBody;
 use super::reading::Reading;
@@ -33,6 +34,7 @@ use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
 use crate::inspect::plan::{
     BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, WindowCause, length, plan_response,
+    until_class_is_known,
 };
 use crate::inspect::rules::Head;
 use crate::inspect::verdicts::BodyHash;
@@ -82,7 +84,10 @@ pub async fn inspect(
             extent: Extent::of_response(response.status, content.content.range),
         },
     };
-    let plan = plan_response(&facts, &course);
+    let plan = match inspection.may_go_by_class(session, &content.content.media_type, Direction::Response) {
+        true => until_class_is_known(plan_response(&facts, &course)),
+        false => plan_response(&facts, &course),
+    };
     let doubt = facts.body.doubt();
     if let Some(done) = without_body(session, plan)? {
         return Ok(done);
@@ -109,7 +114,8 @@ pub async fn inspect(
     let course_of_body = course.clone();
     let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, hash };
     let mut gathering = Box::new(Gathering::new(beginning));
-    let gathered = Box::pin(gathering.run(session, transfer)).await.map_err(|reason| refusal(transfer, reason))?;
+    let gathered =
+        Box::pin(gathering.run(session, inspection, transfer)).await.map_err(|reason| refusal(transfer, reason))?;
     if let Some(why) = doubt.or_else(|| gathering.reading.as_ref().and_then(Reading::doubt)) {
         session.note_doubt(why);
     }

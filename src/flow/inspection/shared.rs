@@ -7,7 +7,8 @@ use std::time::{Instant, SystemTime};
 use arc_swap::ArcSwap;
 
 use super::Inspection;
-use super::gather::{Flow, Gathering};
+use super::flow::Flow;
+use super::gather::Gathering;
 use crate::base::authority::Authority;
 use crate::flow::session::Session;
 use crate::inspect::blocked::Blocked;

@@ -5,8 +5,10 @@ use std::task::Context;
 
 use tokio::time::Instant;
 
+use super::Inspection;
 use super::gather::{SLICE, store};
 use super::reading::{Found, Reading};
+use super::sniffer::Sniffer;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
 use crate::flow::floor::RateFloor;
@@ -14,12 +16,13 @@ use crate::flow::pump::Pump;
 use crate::flow::session::Session;
 use crate::icap::client::IcapClient;
 use crate::icap::settings::OnFailure;
-use crate::inspect::course::{Course, OnOverload, Over};
+use crate::inspect::course::{Course, Direction, OnOverload, Over};
+use crate::inspect::magic::FileKind;
 use crate::inspect::plan::{Unscanned, judge_oversize};
 use crate::inspect::spool::Spool;
 
 /// A request body that is held.
-pub struct Gathering<'c> {
+pub struct Gathering {
     /// What reads it.
     pub pump: Pump,
     /// The built-in scanner, where it is on the course.
@@ -29,9 +32,24 @@ pub struct Gathering<'c> {
     /// Bytes that had no room there.
     pub rest: Vec<u8>,
     /// What is set for it.
-    pub course: &'c Course,
+    pub course: Arc<Course>,
+    /// How long.
+    pub until: Until,
+    /// Looks for its kind.
+    pub sniffer: Sniffer,
+    /// What that is, once it is known.
+    pub kind: Option<FileKind>,
     /// What becomes of it where services cannot see it whole.
     pub unseen: Unseen,
+}
+
+/// How long a request body is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Until all of it is here.
+    Whole,
+    /// Until its first bytes have told what it is: there are rules for that, and nobody has to see it whole.
+    Sighted,
 }
 
 /// What becomes of a body that REQMOD services cannot be shown whole.
@@ -67,18 +85,18 @@ enum Came {
     Silence,
 }
 
-impl Gathering<'_> {
+impl Gathering {
     /// Gathers until the body is whole, or known to flow on.
     ///
     /// # Errors
     /// The [`Reason`] to refuse the request.
-    pub async fn run(&mut self, session: &mut Session<'_>) -> Result<Gathered, Reason> {
+    pub async fn run(&mut self, session: &mut Session<'_>, inspection: &Inspection) -> Result<Gathered, Reason> {
         let (mut floor, mut paused) = (RateFloor::default(), 0);
         loop {
             let mut bytes = session.services.buffers.take();
             let came = self.take(session, &mut floor, &mut bytes).await?;
             let went_on = match came {
-                Came::Some => self.add(session, &bytes).await?,
+                Came::Some => self.add(session, inspection, &bytes).await?,
                 Came::End => Some(self.end(session)?),
                 Came::Silence => Some(Gathered::FlowsOn),
             };
@@ -132,24 +150,37 @@ impl Gathering<'_> {
         Ok(if bytes.is_empty() { Came::End } else { Came::Some })
     }
 
-    async fn add(&mut self, session: &Session<'_>, bytes: &[u8]) -> Result<Option<Gathered>, Reason> {
+    async fn add(
+        &mut self,
+        session: &Session<'_>,
+        inspection: &Inspection,
+        bytes: &[u8],
+    ) -> Result<Option<Gathered>, Reason> {
         if let Some(reading) = &mut self.reading
             && let Some(found) = reading.all(bytes, &session.services.decoded).await
         {
             return Err(refused(session, &found));
+        }
+        if let Some(kind) = self.sniffer.add(self.reading.as_ref(), bytes) {
+            self.kind = Some(kind);
+            let media_type = &inspection.said.content.media_type;
+            self.course = inspection.refined(session, &self.course, media_type, Some(kind.class), Direction::Request);
         }
         let over = match store(&mut self.spool, &mut self.rest, bytes).await {
             Err(_) => match self.course.on_overload {
                 OnOverload::Block => return Err(Reason::ScanOverload),
                 OnOverload::PassUnscanned | OnOverload::Window => Some(Unscanned::Overload),
             },
-            Ok(()) if self.spool.len() > self.course.cap.max_body => match judge_oversize(None, self.course) {
+            Ok(()) if self.spool.len() > self.course.cap.max_body => match judge_oversize(self.kind, &self.course) {
                 _ if self.unseen == Unseen::Refused && self.course.cap.over.is_none() => {
                     return Err(Reason::RequestTooLarge);
                 }
                 Over::Block => return Err(Reason::RequestTooLarge),
                 Over::PassUnscanned | Over::Window => Some(Unscanned::TooLarge),
             },
+            Ok(()) if self.until == Until::Sighted && self.sniffer.is_sighted(self.reading.as_ref()) => {
+                return Ok(Some(Gathered::FlowsOn));
+            }
             Ok(()) => None,
         };
         Ok(over.map(|why| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tether::base::reason::Reason;
 use tether::inspect::book::InspectRule;
 use tether::inspect::course::{Direction, Over};
+use tether::inspect::magic::Class;
 use tether::inspect::settings::eicar;
 
 use super::eicar::{assert_blocked, assert_cut};
@@ -215,4 +216,58 @@ fn larger_uploads_pass() {
     sending.join().expect("sent");
     drop((client, served));
     wait_until_nothing_is_left(&proxy);
+}
+
+/// A rule for archives, before the one for all.
+fn by_class(archives: u64) -> Proxy {
+    capped(Some(Over::Block), |settings| {
+        let rule = InspectRule {
+            classes: vec![Class::Archive],
+            max_body: Some(archives),
+            over: Some(Over::Block),
+            ..InspectRule::new("archives")
+        };
+        settings.inspect_rules.insert(0, rule);
+    })
+}
+
+fn archive(bytes: usize) -> Vec<u8> {
+    [&b"7z\xbc\xaf\x27\x1c"[..], &noise(bytes)].concat()
+}
+
+#[test]
+fn what_it_is_may_be_allowed_more() {
+    let proxy = by_class(5 * MOST as u64);
+    for framing in Framing::ALL {
+        let body = archive(3 * MOST);
+        assert_arrived(&fetch(&proxy, &serving(framing, "", &body), "/x"), &body, &format!("{framing:?}"));
+        let bad = [archive(3 * MOST), eicar()].concat();
+        assert_blocked(&fetch(&proxy, &serving(framing, "", &bad), "/x"), &format!("{framing:?}"));
+        assert_eq!(fetch(&proxy, &serving(framing, "", &too_large()), "/x").status, 403, "no archive, {framing:?}");
+        assert_eq!(fetch(&proxy, &serving(framing, "", &archive(6 * MOST)), "/x").status, 403, "{framing:?}");
+    }
+}
+
+#[test]
+fn what_it_is_may_be_allowed_less() {
+    let proxy = by_class(1000);
+    for framing in Framing::ALL {
+        assert_eq!(fetch(&proxy, &serving(framing, "", &archive(2000)), "/x").status, 403, "{framing:?}");
+        let body = archive(900);
+        assert_arrived(&fetch(&proxy, &serving(framing, "", &body), "/x"), &body, &format!("{framing:?}"));
+        let body = noise(2000);
+        assert_arrived(&fetch(&proxy, &serving(framing, "", &body), "/x"), &body, &format!("{framing:?}"));
+    }
+}
+
+#[test]
+fn what_is_sent_may_be_allowed_more_or_less_by_what_it_is() {
+    let (more, less) = (by_class(5 * MOST as u64), by_class(1000));
+    for framing in [Framing::Length, Framing::Chunked(5000)] {
+        assert!(upload(&more, framing, &archive(3 * MOST)) == (200, archive(3 * MOST)), "{framing:?}");
+        assert_eq!(upload(&more, framing, &archive(6 * MOST)).0, 413, "{framing:?}");
+        assert_eq!(upload(&more, framing, &too_large()).0, 413, "no archive, {framing:?}");
+        assert_eq!(upload(&less, framing, &archive(2000)).0, 413, "{framing:?}");
+        assert_eq!(upload(&less, framing, &noise(2000)), (200, noise(2000)), "{framing:?}");
+    }
 }

@@ -1,0 +1,50 @@
+//! What the first bytes of a held body tell of its kind, whatever it is called.
+
+use super::reading::Reading;
+use crate::inspect::decode::coding::Coded;
+use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, begins_like_file, look};
+
+/// Looks at the first bytes of one body. Where a built-in scanner reads it, by its eyes: what a coding looks like says
+/// nothing of what is in it.
+pub struct Sniffer {
+    coded: Coded,
+    /// The bytes that say nothing yet, where nobody else has them.
+    first: Vec<u8>,
+    sight: Sight,
+}
+
+impl Sniffer {
+    /// Of a body with such codings, of which nothing has come.
+    pub fn new(coded: Coded) -> Self {
+        Self { coded, first: Vec::new(), sight: Sight::NotYet }
+    }
+
+    /// Takes bytes that came, which `reading` has read. Gives the kind of file where they are the ones that tell it.
+    pub fn add(&mut self, reading: Option<&Reading>, bytes: &[u8]) -> Option<FileKind> {
+        if self.sight != Sight::NotYet {
+            return None;
+        }
+        self.sight = match reading {
+            Some(reading) => reading.sight(),
+            None if self.coded == Coded::Known => Sight::Unknown,
+            None => {
+                let room = LOOKED_AT.saturating_sub(self.first.len()).min(bytes.len());
+                self.first.extend_from_slice(&bytes[..room]);
+                look(&self.first, Rest::MayFollow)
+            }
+        };
+        if self.sight != Sight::NotYet {
+            self.first = Vec::new();
+        }
+        match self.sight {
+            Sight::Kind(kind) => Some(kind),
+            Sight::NotYet | Sight::Unknown => None,
+        }
+    }
+
+    /// Whether enough came to tell a file from a stream: those that are of no use in parts show at their very beginning.
+    pub fn is_sighted(&self, reading: Option<&Reading>) -> bool {
+        let first = reading.map_or(&*self.first, Reading::first_bytes);
+        self.sight != Sight::NotYet || (!first.is_empty() && !begins_like_file(first))
+    }
+}
