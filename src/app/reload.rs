@@ -229,7 +229,8 @@ fn policy(settings: &Settings, own: &[SocketAddr], inspect: InspectPolicy) -> Fo
 }
 
 fn inspect(settings: &Settings, scanner: Scanner, services: IcapServices) -> InspectPolicy {
-    let book = InspectBook::new(settings.inspect_rules.clone(), Course::of(&settings.inspect.default));
+    let base = Course { while_held: settings.inspect.while_held, ..Course::of(&settings.inspect.default) };
+    let book = InspectBook::new(settings.inspect_rules.clone(), base);
     let filter = Arc::new(Filter::new(scanner, settings.inspect.hold));
     InspectPolicy { book, filter, services: Arc::new(services) }
 }

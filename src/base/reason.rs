@@ -158,6 +158,8 @@ pub enum Reason {
     ScannerCut,
     /// There was no room to hold the body until it was scanned.
     ScanOverload,
+    /// A file that was held for its client has been handed out, or its client went.
+    DownloadGone,
     /// A file of unknown length did not come to its end in the time there is to scan it whole.
     SlowFile,
 }

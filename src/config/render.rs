@@ -7,7 +7,7 @@ use serde_spanned::Spanned;
 
 use super::check::{
     FIN_POLICIES, LEARN, LIMIT_MODES, LOG_FORMATS, OFF, ON_FAILURE, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT,
-    VERDICTS, Words,
+    VERDICTS, WHILE_HELD, Words,
 };
 use super::settings::{PolicySettings, Settings, StateSettings};
 use super::shape::{
@@ -155,6 +155,7 @@ fn inspect(settings: &InspectSettings) -> InspectShape {
     let size = |bytes| Some(unplaced(Amount::Text(spell_size(bytes))));
     InspectShape {
         default: list(settings.default.iter().map(ScannerName::text)),
+        while_held: word(WHILE_HELD, &settings.while_held),
         hold: wait(hold.longest),
         idle_gap: wait(hold.idle_gap),
         first_byte_gap: wait(hold.first_byte_gap),

@@ -103,6 +103,7 @@ pub(super) struct LogShape {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct InspectShape {
     pub default: Option<Spanned<Strings>>,
+    pub while_held: Option<Text>,
     pub hold: Option<Text>,
     pub idle_gap: Option<Text>,
     pub first_byte_gap: Option<Text>,

@@ -8,7 +8,7 @@ use super::admission;
 use super::answer::{linger, refuse};
 use super::connect::dial_tied;
 use super::inspection::request::{Done, Upload};
-use super::inspection::stream::Watchers;
+use super::inspection::response::Judged;
 use super::inspection::{self, Begun, Inspection, changed, page};
 use super::pump::Pump;
 use super::reuse;
@@ -16,6 +16,7 @@ use super::session::{Next, Session};
 use super::transfer::{Attempt, Transfer, TransferFault};
 use super::tunnel;
 use crate::base::authority::Authority;
+use crate::base::inspection::ScanMode;
 use crate::base::reason::Reason;
 use crate::http::framing::BodyFraming;
 use crate::http::request::Request;
@@ -65,9 +66,13 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
     if reuse_of(session.rule.as_deref()) == Reuse::Off {
         reuse::announce_close(request, head);
     }
-    match inspection::begin(session, authority, head) {
+    match inspection::begin(session, request, authority, head) {
         Ok(Begun::Free) => go(session, request, authority, head, None).await,
         Ok(Begun::Inspected(inspection)) => Box::pin(inspected(session, request, inspection, head)).await,
+        Ok(Begun::Fetches(file)) => {
+            session.note_scan(|noted| (noted.mode, noted.verdict) = (ScanMode::Whole, file.verdict));
+            page::send(session, request, *file, Reason::Done).await
+        }
         Err(reason) => refuse(session, Some(request), reason).await,
     }
 }
@@ -84,7 +89,7 @@ async fn inspected(
             let authority = inspection.authority.clone();
             go(session, request, &authority, head, Some(&mut inspection)).await
         }
-        Ok(Done::Answered(answer)) => page::send(session, request, *answer).await,
+        Ok(Done::Answered(answer)) => page::send(session, request, *answer, Reason::ContentBlocked).await,
         Ok(Done::Changed(now)) => match changed::enter(session, request, &mut inspection, head, *now).await {
             Ok(changed) => {
                 let authority = inspection.authority.clone();
@@ -184,17 +189,17 @@ async fn attempt(session: &mut Session<'_>, request: &Request, chosen: Chosen, o
     if let Err(reason) = admission::admit_response(session, request, &response).await {
         return Tried::Failed(reason);
     }
-    let watchers = match inspection {
+    let judged = match inspection {
         Some(ref inspection) if response.kind == ResponseKind::Final => {
             match Box::pin(inspection::response::inspect(session, inspection, &mut response, &mut transfer)).await {
-                Ok(watchers) => watchers,
+                Ok(judged) => judged,
                 Err(reason) if transfer.has_begun() => return Tried::Ended(cut(session, &response, reason)),
                 Err(reason) => return Tried::Failed(reason),
             }
         }
-        _ => None,
+        _ => Judged::Goes,
     };
-    let delivered = deliver(session, &response, &mut transfer, &upstream.socket, watchers).await;
+    let delivered = deliver(session, &response, &mut transfer, &upstream.socket, judged).await;
     if let Some(inspection) = inspection {
         inspection.note_end(session, &transfer);
     }
@@ -234,8 +239,8 @@ fn cut(session: &Session<'_>, response: &Response, reason: Reason) -> Next {
 
 /// How a response was delivered, and what that means for both connections.
 enum Delivered {
-    /// To its end, at that time. The origin's connection may be used again, or not; the client's goes on, or not.
-    Whole { next: Next, reusable: Option<Promise>, ended: Instant },
+    /// To its end, at that time, be it a page that tells `reason`. The origin's connection may be used again, or not; the client's goes on, or not.
+    Whole { next: Next, reason: Reason, reusable: Option<Promise>, ended: Instant },
     /// Not to its end: the client is cut.
     Cut(Reason),
     /// Not at all: the client can still be told why.
@@ -249,7 +254,7 @@ async fn deliver(
     response: &Response,
     transfer: &mut Transfer<'_>,
     socket: &UpstreamSocket,
-    watchers: Option<Watchers>,
+    judged: Judged,
 ) -> Delivered {
     session.ledger.note(|record| {
         record.status = response.status;
@@ -259,9 +264,9 @@ async fn deliver(
         let (surplus, to_client) = transfer.take_tunnel_parts();
         return Delivered::Switched { surplus, to_client: Box::new(to_client) };
     }
-    let sent = match &watchers {
-        None => transfer.body(&mut session.ahead).await,
-        Some(watchers) => Box::pin(inspection::stream::deliver(session, transfer, watchers)).await,
+    let sent = match &judged {
+        Judged::Goes | Judged::Told(_) => transfer.body(&mut session.ahead).await,
+        Judged::Watched(watchers) => Box::pin(inspection::stream::deliver(session, transfer, watchers)).await,
     };
     if let Err(reason) = sent {
         if reason == Reason::ContentCut && !transfer.has_begun() {
@@ -281,19 +286,20 @@ async fn deliver(
     let reusable = whole && transfer.is_upstream_clean() && response.upstream_keep_alive;
     let promise =
         Promise { idle_seconds: response.upstream_idle_seconds, requests_left: response.upstream_requests_left };
-    Delivered::Whole { next, reusable: reusable.then_some(promise), ended: transfer.last_moved() }
+    let reason = if let Judged::Told(reason) = judged { reason } else { Reason::Done };
+    Delivered::Whole { next, reason, reusable: reusable.then_some(promise), ended: transfer.last_moved() }
 }
 
 /// Leaves both connections as the delivery says.
 async fn settle(session: &mut Session<'_>, delivered: Delivered, upstream: Box<Upstream>) -> Next {
     match delivered {
-        Delivered::Whole { next, reusable, ended } => {
+        Delivered::Whole { next, reason, reusable, ended } => {
             reuse::keep_spare(session, upstream.authority());
             match reusable {
                 Some(promise) => reuse::lay_aside(session, upstream, promise, next, ended),
                 None => drop(upstream),
             }
-            session.ledger.end(Reason::Done);
+            session.ledger.end(reason);
             if next == Next::Close {
                 Box::pin(linger(session)).await;
             }

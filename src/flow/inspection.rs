@@ -8,18 +8,22 @@ pub mod gather;
 pub mod held;
 pub mod known;
 pub mod note;
+pub mod offers;
 pub mod page;
 pub mod policy;
+pub mod progress;
 pub mod reading;
 pub mod request;
 pub mod response;
 pub mod shared;
+pub mod shed;
 pub mod sniffer;
 pub mod stream;
 pub mod upload;
 
 use std::sync::Arc;
 
+use self::ask::Replaced;
 pub use self::note::Noted;
 use self::policy::InspectPolicy;
 use self::request::Upload;
@@ -27,7 +31,10 @@ use super::session::Session;
 use super::transfer::Transfer;
 use crate::base::authority::Authority;
 use crate::base::reason::Reason;
-use crate::http::content::{RequestContent, extension};
+use crate::http::content::{RequestContent, Wish, extension};
+use crate::http::framing::Version;
+use crate::http::method::Method;
+use crate::http::request::Request;
 use crate::http::rewrite::prepare_for_scanning;
 use crate::inspect::book::{Kind, Whose};
 use crate::inspect::course::{Course, Direction};
@@ -66,19 +73,30 @@ pub enum Begun {
     Free,
     /// It is inspected.
     Inspected(Box<Inspection>),
+    /// It fetches a file that was held for it.
+    Fetches(Box<Replaced>),
 }
 
 /// Finds out what is set for a request, and readies its head for the origin.
 ///
 /// # Errors
 /// The [`Reason`] to refuse it.
-pub fn begin(session: &Session<'_>, authority: &Arc<Authority>, head: &mut Vec<u8>) -> Result<Begun, Reason> {
+pub fn begin(
+    session: &Session<'_>,
+    request: &Request,
+    authority: &Arc<Authority>,
+    head: &mut Vec<u8>,
+) -> Result<Begun, Reason> {
     let services = session.services;
     let policy = services.policy.load().inspect.clone();
     if policy.book.is_off() {
         return Ok(Begun::Free);
     }
     let url = url(authority, head);
+    if request.method == Method::Get && offers::is_place(path(&url)) {
+        let file = services.inspection.offers.take(authority, session.source(), path(&url));
+        return file.map(|file| Begun::Fetches(Box::new(file))).ok_or(Reason::DownloadGone);
+    }
     if let Some(rule) = services.inspection.blocked.find(&url, std::time::Instant::now()) {
         session.note_scan(|noted| noted.threat = Some(rule));
         return Err(Reason::UrlBlocked);
@@ -97,7 +115,10 @@ pub fn begin(session: &Session<'_>, authority: &Arc<Authority>, head: &mut Vec<u
     // What an address tells needs nobody to be asked for what is there.
     by_rules(session, &policy, &course, &Head { url: url.as_bytes(), media_type: None, file_name: None })?;
     let extension = extension(path(&url).as_bytes());
-    let said = RequestContent::of(head);
+    let mut said = RequestContent::of(head);
+    if request.method != Method::Get || request.version != Version::Http11 {
+        said.wish = Wish::Other;
+    }
     if !course.scanners.is_empty() {
         prepare_for_scanning(head, ranges_for_extension(&extension));
     }

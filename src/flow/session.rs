@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::answer::refuse;
 use super::holding::Holding;
+use super::inspection::offers::Offer;
 use super::ledger::Ledger;
 use super::services::Services;
 use super::settings::Patience;
@@ -54,6 +55,8 @@ pub struct Session<'a> {
     pub recent: Option<Arc<Authority>>,
     /// Upstream connections kept for this client.
     pub kept: Kept,
+    /// A file that waits for this client: it goes with the connection.
+    pub offer: Option<Offer>,
     /// When the first byte of the request under way came.
     pub began: Option<Instant>,
 }
@@ -134,9 +137,22 @@ fn on_fin(half_close: HalfClose, services: &Services) -> OnFin {
 async fn run(client: &TcpStream, holding: &Holding<'_>, half_close: HalfClose) {
     let (ledger, tether) = (holding.ledger(), holding.tether());
     let (services, rule, skips) = (ledger.services(), None, Skips::NONE);
-    let (ahead, recent, kept, began) = (Vec::new(), None, Kept::default(), None);
-    let mut session =
-        Session { client, services, tether, ledger, holding, half_close, rule, skips, ahead, recent, kept, began };
+    let (ahead, recent, kept, offer, began) = (Vec::new(), None, Kept::default(), None, None);
+    let mut session = Session {
+        client,
+        services,
+        tether,
+        ledger,
+        holding,
+        half_close,
+        rule,
+        skips,
+        ahead,
+        recent,
+        kept,
+        offer,
+        began,
+    };
     loop {
         let next = match session.arrival().await {
             Arrival::Request(request, mut head) => session.handle(&request, &mut head).await,

@@ -4,7 +4,7 @@ mod parameter;
 
 use super::field::list;
 use super::framing::decimal;
-use super::lines::field_lines;
+use super::lines::{FieldLine, field_lines};
 use super::push::{Push, of_accept};
 use parameter::{extended, parameter};
 
@@ -43,10 +43,11 @@ pub struct RequestContent {
     pub wish: Wish,
 }
 
-/// What the answer to a request is for, as far as `Accept` tells.
+/// What the answer to a request is for, as far as its head tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
-    /// A page may stand in a window of a browser: `text/html` is named.
+    /// To stand in a window of a browser: `Accept` names `text/html`, all of the thing is asked for, and nothing says that
+    /// a script, another page or a look ahead is behind it (`Sec-Fetch-Dest`, `X-Requested-With`, `Sec-Purpose`).
     Page,
     /// Anything else.
     #[default]
@@ -97,15 +98,18 @@ impl RequestContent {
     /// Reads the head of a request; any bytes give an answer.
     pub fn of(head: &[u8]) -> Self {
         let mut said = Self { content: Content::of(head), ..Self::default() };
-        let mut resumes = Push::Unsaid;
+        let (mut resumes, mut contrary) = (Push::Unsaid, None);
         for line in field_lines(head) {
             if line.is("accept") {
                 said.push = of_accept(line.value);
                 said.wish = wish(line.value);
             } else if line.is("last-event-id") {
                 resumes = Push::Declared;
+            } else if is_no_window(&line) {
+                contrary = Some(Wish::Other);
             }
         }
+        said.wish = contrary.unwrap_or(said.wish);
         if resumes == Push::Declared {
             said.push = Push::Declared;
         }
@@ -161,6 +165,12 @@ fn file_name(disposition: &[u8]) -> Option<Box<[u8]>> {
 fn wish(accept: &[u8]) -> Wish {
     let names_page = |range: &[u8]| essence(range).as_ref() == "text/html" && !is_refused(range);
     if list(accept).any(names_page) { Wish::Page } else { Wish::Other }
+}
+
+/// Whether a field says that the answer is not for a window, or not for all of it.
+fn is_no_window(line: &FieldLine<'_>) -> bool {
+    let is_elsewhere = line.is("sec-fetch-dest") && !line.value.eq_ignore_ascii_case(b"document");
+    is_elsewhere || ["range", "x-requested-with", "sec-purpose", "purpose"].iter().any(|name| line.is(name))
 }
 
 /// Whether its weight is 0 (RFC 9110 section 12.4.2).

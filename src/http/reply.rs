@@ -2,6 +2,7 @@
 
 mod accept;
 mod page;
+pub mod progress;
 
 use serde::Serialize;
 
@@ -164,6 +165,7 @@ fn phrase(status: u16) -> &'static str {
         404 => "Not Found",
         407 => "Proxy Authentication Required",
         408 => "Request Timeout",
+        410 => "Gone",
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::base::authority::Authority;
 use crate::base::media_range::MediaRange;
-use crate::inspect::course::{Cap, Course, Direction, OnOverload, Over, ScannerName, StreamScan};
+use crate::inspect::course::{Cap, Course, Direction, OnOverload, Over, ScannerName, StreamScan, WhileHeld};
 use crate::inspect::magic::Class;
 use crate::policy::pattern::DestinationMatch;
 
@@ -40,6 +40,8 @@ pub struct InspectRule {
     pub on_overload: Option<OnOverload>,
     /// How ICAP services see streams.
     pub streams: Option<StreamScan>,
+    /// What its client gets while it is held.
+    pub while_held: Option<WhileHeld>,
 }
 
 impl InspectRule {
@@ -58,6 +60,7 @@ impl InspectRule {
             over: None,
             on_overload: None,
             streams: None,
+            while_held: None,
         }
     }
 
@@ -91,6 +94,7 @@ impl InspectRule {
             cap: Cap { max_body: self.max_body.unwrap_or(base.cap.max_body), over: self.over.or(base.cap.over) },
             on_overload: self.on_overload.unwrap_or(base.on_overload),
             streams: self.streams.unwrap_or(base.streams),
+            while_held: self.while_held.unwrap_or(base.while_held),
         }
     }
 }

@@ -92,6 +92,19 @@ pub enum StreamScan {
     Off,
 }
 
+/// What a client gets while a file is held for it, so that it does not give up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhileHeld {
+    /// A few bytes of the file.
+    #[default]
+    Trickle,
+    /// A page that shows how far it is and then hands it out, where the client is a browser that went there and the length
+    /// is known; a few bytes otherwise.
+    Page,
+    /// Nothing.
+    Nothing,
+}
+
 /// Everything that is set for one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Course {
@@ -105,6 +118,8 @@ pub struct Course {
     pub on_overload: OnOverload,
     /// How ICAP services see streams.
     pub streams: StreamScan,
+    /// What its client gets meanwhile.
+    pub while_held: WhileHeld,
 }
 
 impl Course {
@@ -116,6 +131,7 @@ impl Course {
             cap: Cap::default(),
             on_overload: OnOverload::default(),
             streams: StreamScan::default(),
+            while_held: WhileHeld::default(),
         }
     }
 }
@@ -125,6 +141,8 @@ impl Course {
 pub struct InspectSettings {
     /// What scans where no rule says otherwise, in this order; nothing does where it is empty.
     pub default: Vec<ScannerName>,
+    /// What clients get meanwhile where no rule says otherwise.
+    pub while_held: WhileHeld,
     /// How long what is held.
     pub hold: HoldSettings,
     /// Where it is held, and how much of it.
@@ -133,7 +151,12 @@ pub struct InspectSettings {
 
 impl Default for InspectSettings {
     fn default() -> Self {
-        Self { default: vec![ScannerName::BuiltIn], hold: HoldSettings::default(), spool: SpoolSettings::default() }
+        Self {
+            default: vec![ScannerName::BuiltIn],
+            while_held: WhileHeld::default(),
+            hold: HoldSettings::default(),
+            spool: SpoolSettings::default(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod eicar;
 mod evasion;
 mod leaving;
 mod overload;
+mod progress;
 mod rules;
 mod storm;
 mod streams;

@@ -15,7 +15,7 @@ pub(super) struct Row {
     pub(super) text: &'static str,
 }
 
-pub(super) const TABLE: [Row; 62] = {
+pub(super) const TABLE: [Row; 63] = {
     use Fault::*;
     const fn row(
         reason: Reason,
@@ -361,6 +361,14 @@ pub(super) const TABLE: [Row; 62] = {
             503,
             "proxy_internal_error",
             "There is no room to scan it now; try again later.",
+        ),
+        row(
+            Reason::DownloadGone,
+            "download_gone",
+            Client,
+            410,
+            "http_request_error",
+            "This download was handed out already, or its page was closed. Start it again where you found it.",
         ),
         row(
             Reason::SlowFile,

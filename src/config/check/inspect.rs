@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use serde_spanned::Spanned;
 
+use super::{Words, word};
 use crate::config::problem::{Place, Problems};
 use crate::config::shape::{Amount, InspectShape, Strings, Text};
 use crate::config::suggest::nearest;
 use crate::config::value::{Wrong, Zero, duration, spell_size};
 use crate::icap::settings::IcapService;
-use crate::inspect::course::{BUILT_IN, HoldSettings, InspectSettings, ScannerName, SpoolSettings};
+use crate::inspect::course::{BUILT_IN, HoldSettings, InspectSettings, ScannerName, SpoolSettings, WhileHeld};
 
 /// A page of memory: nothing smaller is worth a file.
 const LEAST_MEMORY: u64 = 4 << 10;
+
+/// `while_held`, here and in rules.
+pub(in crate::config) const WHILE_HELD: Words<WhileHeld> =
+    &[("trickle", WhileHeld::Trickle), ("page", WhileHeld::Page), ("nothing", WhileHeld::Nothing)];
 
 /// The scanners that may be named.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +37,10 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> InspectSettings {
     let default = shape.default.as_ref().map(|written| scanners(written, known, problems));
+    let while_held = shape.while_held.as_ref().and_then(|text| problems.value(text, word(WHILE_HELD)));
     InspectSettings {
         default: default.unwrap_or_else(|| InspectSettings::default().default),
+        while_held: while_held.unwrap_or_default(),
         hold: hold(shape, problems),
         spool: spool(shape, base, problems),
     }

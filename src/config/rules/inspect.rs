@@ -9,7 +9,7 @@ use super::named::{Groups, names};
 use super::scan::{class, each, media_type};
 use super::scope;
 use crate::config::catalogue::INSPECT;
-use crate::config::check::{Scanners, Words, scanners, unique_names, word};
+use crate::config::check::{Scanners, WHILE_HELD, Words, scanners, unique_names, word};
 use crate::config::document::Document;
 use crate::config::problem::{Place, Problems};
 use crate::config::read::{self, Completeness, Draft};
@@ -59,6 +59,7 @@ struct RuleShape {
     over: Option<Text>,
     on_overload: Option<Text>,
     streams: Option<Text>,
+    while_held: Option<Text>,
 }
 
 /// The rules of `document`; what is wrong is noted there.
@@ -112,18 +113,20 @@ fn rule(shape: &RuleShape, groups: &Groups, known: Scanners<'_>, problems: &mut 
         over: shape.over.as_ref().and_then(|text| problems.value(text, word(OVER))),
         on_overload: shape.on_overload.as_ref().and_then(|text| problems.value(text, word(ON_OVERLOAD))),
         streams: shape.streams.as_ref().and_then(|text| problems.value(text, word(STREAMS))),
+        while_held: shape.while_held.as_ref().and_then(|text| problems.value(text, word(WHILE_HELD))),
         ..InspectRule::new(name.as_deref().unwrap_or(RULE))
     }
 }
 
 impl RuleShape {
     /// The keys that only count where something scans, and where they are written.
-    fn details(&self) -> [(&'static str, Option<Range<usize>>); 4] {
+    fn details(&self) -> [(&'static str, Option<Range<usize>>); 5] {
         [
             ("max_body", self.max_body.as_ref().map(Spanned::span)),
             ("over", self.over.as_ref().map(Spanned::span)),
             ("on_overload", self.on_overload.as_ref().map(Spanned::span)),
             ("streams", self.streams.as_ref().map(Spanned::span)),
+            ("while_held", self.while_held.as_ref().map(Spanned::span)),
         ]
     }
 

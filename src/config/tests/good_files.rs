@@ -10,7 +10,7 @@ use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, Overrides, parse, render};
 use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService, OnFailure};
-use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
+use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings, WhileHeld};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::net::resolver::settings::ResolverKind;
 use crate::observe::access_log::{AccessFormat, AccessSink};
@@ -133,7 +133,7 @@ fn services_arrive_and_are_asked_in_the_order_of_the_list() {
 #[test]
 fn how_bodies_are_held_arrives() {
     let settings = good(
-        "[inspect]\nhold = \"1s\"\nidle_gap = \"2s\"\nfirst_byte_gap = \"3s\"\ntrickle_after = \"4s\"\ndeadline = \"5s\"\n\
+        "[inspect]\nhold = \"1s\"\nidle_gap = \"2s\"\nfirst_byte_gap = \"3s\"\nwhile_held = \"page\"\ntrickle_after = \"4s\"\ndeadline = \"5s\"\n\
          memory = 4096\nper_client = \"1MiB\"\ntotal = \"1GB\"\nspool_dir = \"/proc\"\n",
     );
     let seconds = Duration::from_secs;
@@ -146,7 +146,10 @@ fn how_bodies_are_held_arrives() {
     };
     let spool =
         SpoolSettings { memory: 4096, per_client: 1 << 20, total: 1_000_000_000, dir: Some(PathBuf::from("/proc")) };
-    assert_eq!(settings.inspect, InspectSettings { default: vec![ScannerName::BuiltIn], hold, spool });
+    assert_eq!(
+        settings.inspect,
+        InspectSettings { default: vec![ScannerName::BuiltIn], while_held: WhileHeld::Page, hold, spool }
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::config::settings::{PolicySettings, Settings, StateSettings};
 use crate::flow::settings::Timeouts;
 use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, VerdictUse};
-use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings};
+use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings, WhileHeld};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
@@ -36,7 +36,7 @@ fn the_text_is_a_file_a_person_would_write() {
                     on_client_fin = \"cancel\"\n\n[destinations]\nallow = []\nconnect_ports = [\"443\", \"8443\"]\n\n\
                     [limits]\nmode = \"enforce\"\nstream_after = \"10s\"\nstream_rate = 4096\nstream_lane = 50\n\n[policies]\n\n[resolver]\n\
                     kind = \"hickory\"\n\n[resolver.hosts]\n\"a.example\" = \"::1\"\n\n[log]\naccess = \"stdout\"\nformat = \"json\"\n\n\
-                    [inspect]\ndefault = [\"builtin\"]\nhold = \"10s\"\nidle_gap = \"1s\"\nfirst_byte_gap = \"2s\"\n\
+                    [inspect]\ndefault = [\"builtin\"]\nwhile_held = \"trickle\"\nhold = \"10s\"\nidle_gap = \"1s\"\nfirst_byte_gap = \"2s\"\n\
                     trickle_after = \"5s\"\ndeadline = \"30s\"\nmemory = \"256KiB\"\nper_client = \"256MiB\"\ntotal = \"2GiB\"\n\n\
                     [bypass]\nlearn = \"suggest\"\n\n[state]\n\n[timeouts]\nclient_idle = \"1m\"\n";
     assert!(text.starts_with(expected), "{text}");
@@ -195,6 +195,7 @@ prop_compose! {
         log in log().boxed(),
         timeouts in timeouts().boxed(),
         icap in services().boxed(),
+        while_held in prop::sample::select(&[WhileHeld::Trickle, WhileHeld::Page, WhileHeld::Nothing][..]),
         hold in hold().boxed(),
         spool in spool().boxed(),
         learn in prop::sample::select(&[Learn::Off, Learn::Suggest, Learn::On][..]),
@@ -212,7 +213,7 @@ prop_compose! {
             policies: PolicySettings { dir, ..PolicySettings::default() },
             icap,
             icap_server,
-            inspect: InspectSettings { default, hold, spool },
+            inspect: InspectSettings { default, while_held, hold, spool },
             bypass: BypassSettings { learn },
             state: StateSettings { dir: state },
             resolver,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Inspection;
 use super::flow::Flow;
+use super::progress::Progress;
 use super::reading::{Found, Reading};
 use super::sniffer::Sniffer;
 use crate::base::reason::Reason;
@@ -15,12 +16,12 @@ use crate::flow::session::Session;
 use crate::flow::transfer::{Took, Transfer};
 use crate::http::content::ResponseContent;
 use crate::icap::body::BodySource;
-use crate::inspect::course::{Course, Direction, HoldSettings, OnOverload, Over};
+use crate::inspect::course::{Course, Direction, HoldSettings, OnOverload, Over, WhileHeld};
 use crate::inspect::decode::coding::Coded;
 use crate::inspect::detector::{Detector, Length, Verdict};
 use crate::inspect::events::Events;
 use crate::inspect::magic::FileKind;
-use crate::inspect::plan::kind::{Trickling, may_trickle};
+use crate::inspect::plan::kind::{Trickling, is_media, may_trickle};
 use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
 use crate::inspect::spool::{Spool, SpoolFault};
 use crate::inspect::trickle::Trickle;
@@ -60,6 +61,8 @@ pub struct Gathering {
     pub out: u64,
     /// What is known of its kind by its first bytes.
     pub kind: Option<FileKind>,
+    /// The page that stands in for it.
+    pub page: Page,
     /// The sum of what came, where services may know it.
     pub hash: Option<BodyHash>,
     /// What its head says.
@@ -93,8 +96,30 @@ pub struct Beginning {
     pub hold: HoldSettings,
     /// What time tells.
     pub detector: Detector,
+    /// Whether a page may stand in for it.
+    pub page: Page,
     /// To be summed up, where services may know the sum.
     pub hash: Option<BodyHash>,
+}
+
+/// Whether a page stands in for a body while it is held.
+pub enum Page {
+    /// None may.
+    No,
+    /// One may.
+    Possible,
+    /// One does.
+    Begun(Progress),
+}
+
+impl Page {
+    /// The page, where one does.
+    pub fn take(&mut self) -> Option<Progress> {
+        match std::mem::replace(self, Page::No) {
+            Page::Begun(progress) => Some(progress),
+            Page::No | Page::Possible => None,
+        }
+    }
 }
 
 /// When to look again, or what it came to.
@@ -106,7 +131,7 @@ enum Look {
 impl Gathering {
     /// Nothing has come yet.
     pub fn new(beginning: Beginning) -> Self {
-        let Beginning { spool, reading, course, content, plan, length, hold, detector, hash } = beginning;
+        let Beginning { spool, reading, course, content, plan, length, hold, detector, page, hash } = beginning;
         let coded = Coded::by(&content.content.codings);
         let events = match coded {
             Coded::No => Events::of(&content.content.media_type, content.content.boundary.as_deref()),
@@ -121,6 +146,7 @@ impl Gathering {
             events,
             out,
             kind,
+            page,
             hash,
             content,
             course,
@@ -146,7 +172,7 @@ impl Gathering {
     ) -> Result<Gathered, Reason> {
         let mut paused = 0;
         loop {
-            let until = match self.look(Instant::now(), session, transfer).await? {
+            let until = match self.look(Instant::now(), session, inspection, transfer).await? {
                 Look::At(until) => until,
                 Look::Done(gathered) => return Ok(gathered),
             };
@@ -176,7 +202,13 @@ impl Gathering {
     }
 
     /// Decides by what has come so far, and by the time.
-    async fn look(&mut self, now: Instant, session: &Session<'_>, transfer: &mut Transfer<'_>) -> Result<Look, Reason> {
+    async fn look(
+        &mut self,
+        now: Instant,
+        session: &Session<'_>,
+        inspection: &Inspection,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<Look, Reason> {
         if self.plan != Plan::Whole {
             let told = self.came.map_or(self.began + self.hold.first_byte_gap, |first| first + self.hold.idle_gap);
             if !self.sniffer.is_sighted(self.reading.as_ref()) && now < told {
@@ -185,7 +217,7 @@ impl Gathering {
         }
         self.plan = on_first_bytes(self.plan, self.kind, self.length, &self.course);
         match self.plan {
-            Plan::Whole => self.look_at_whole(now, session, transfer).await,
+            Plan::Whole => self.look_at_whole(now, session, inspection, transfer).await,
             Plan::Window(cause) => Ok(Look::Done(Gathered::Window(Flow::Said(cause)))),
             Plan::Pass(why) => Ok(Look::Done(Gathered::Pass(why))),
             Plan::Block(why) => Err(blocked(why)),
@@ -197,6 +229,7 @@ impl Gathering {
         &mut self,
         now: Instant,
         session: &Session<'_>,
+        inspection: &Inspection,
         transfer: &mut Transfer<'_>,
     ) -> Result<Look, Reason> {
         match self.detector.judge(now.into_std()) {
@@ -209,7 +242,8 @@ impl Gathering {
             }
             Verdict::Bounded(_) | Verdict::File(_) => {}
         }
-        let trickles = may_trickle(&self.content.content.media_type, self.kind) == Trickling::Allowed;
+        let trickles = self.course.while_held != WhileHeld::Nothing
+            && may_trickle(&self.content.content.media_type, self.kind) == Trickling::Allowed;
         let deadline = self.began + self.hold.deadline + Duration::from_secs(self.spool.len() >> 20);
         let is_file = self.kind.is_some_and(|kind| kind.class.is_always_whole());
         let slow = now >= deadline && (self.length == Length::Unknown || !trickles);
@@ -225,8 +259,28 @@ impl Gathering {
         if now < begins {
             return Ok(Look::At(begins));
         }
-        self.trickle(session, transfer).await?;
+        self.comfort(session, inspection, transfer).await?;
         Ok(Look::At(now + TRICKLE_EVERY))
+    }
+
+    /// Has the client see that it is not forgotten.
+    async fn comfort(
+        &mut self,
+        session: &Session<'_>,
+        inspection: &Inspection,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<(), Reason> {
+        if let (Page::Possible, Length::Known(length)) = (&self.page, self.length) {
+            // What a browser plays as it comes is no download.
+            let is_download = self.course.while_held == WhileHeld::Page && !is_media(self.media_type());
+            let begun = is_download.then(|| Progress::begin(session, inspection, &self.content, length, transfer));
+            self.page = begun.flatten().map_or(Page::No, Page::Begun);
+        }
+        match &self.page {
+            Page::Begun(progress) => progress.step(self.spool.len(), transfer),
+            Page::No | Page::Possible => self.trickle(session, transfer).await?,
+        }
+        Ok(())
     }
 
     /// Lets a few bytes go, so that the client does not give up.

@@ -1,4 +1,5 @@
-//! The answer of a service to a request that shall not go on, on its way to the client.
+//! An answer at hand in the place of an origin's, on its way to the client: of a service that stopped the request, or a file
+//! that was held.
 
 use tokio::time::Instant;
 
@@ -17,8 +18,8 @@ use crate::http::request::Request;
 use crate::net::socket::reset_on_drop;
 use crate::tether::tie::OnFin;
 
-/// Sends `answer` and ends the exchange: a service has stopped the request, all of which is read.
-pub async fn send(session: &mut Session<'_>, request: &Request, answer: Replaced) -> Next {
+/// Sends `answer` and ends the exchange for `reason`. All of the request is read.
+pub async fn send(session: &mut Session<'_>, request: &Request, answer: Replaced, reason: Reason) -> Next {
     session.ledger.stop();
     session.holding.release();
     let status = answer.head.status().unwrap_or(403);
@@ -28,7 +29,7 @@ pub async fn send(session: &mut Session<'_>, request: &Request, answer: Replaced
     let fate = if stays { ConnectionFate::KeepAlive } else { ConnectionFate::Close };
     let sent = Box::pin(send_all(session, request, answer, fate)).await;
     session.tether.set_on_fin(session.on_fin());
-    session.ledger.end(Reason::ContentBlocked);
+    session.ledger.end(sent.err().unwrap_or(reason));
     match (sent, fate) {
         (Ok(()), ConnectionFate::KeepAlive) => Next::Request,
         (Ok(()), ConnectionFate::Close) => {

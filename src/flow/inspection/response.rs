@@ -8,10 +8,12 @@ use tokio::time::Instant;
 use super::ask::{Answered, Question, Replaced, ask, clients};
 use super::batches::Batches;
 use super::flow::Flow;
-use super::gather::{Beginning, Gathered, Gathering};
+use super::gather::{Beginning, Gathered, Gathering, Page};
 use super::held::{Ending, Held};
 use super::known::WholeBody;
+use super::progress::Progress;
 use super::reading::Reading;
+use super::shed::{is_shed, shed};
 use super::stream::Watchers;
 use super::{Inspection, Noted, by_rules};
 use crate::base::inspection::{ScanMode, Verdict};
@@ -20,10 +22,11 @@ use crate::flow::session::Session;
 use crate::flow::tap::Tap;
 use crate::flow::transfer::Transfer;
 use crate::http::body::BodyFormat;
-use crate::http::content::ResponseContent;
+use crate::http::content::{ResponseContent, Wish};
 use crate::http::framing::BodyFraming;
 use crate::http::push::Push;
 use crate::http::reply::ConnectionFate;
+use crate::http::reply::progress::SCANNING;
 use crate::http::response::Response;
 use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
@@ -33,15 +36,21 @@ use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
 use crate::inspect::plan::{
-    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, WindowCause, length, plan_response,
+    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, length, plan_response,
     until_class_is_known,
 };
 use crate::inspect::rules::Head;
 use crate::inspect::verdicts::BodyHash;
-use crate::limits::overload::Level;
 
-/// Bodies of a known length up to this are held however short of room the process is.
-const SMALL: u64 = 64 << 10;
+/// What becomes of a response.
+pub enum Judged {
+    /// It is delivered, or what is in its place.
+    Goes,
+    /// It is delivered while ICAP services see it in batches.
+    Watched(Watchers),
+    /// A page is delivered that tells why it is not.
+    Told(Reason),
+}
 
 /// Judges a response whose head is here, and readies its body to be delivered.
 ///
@@ -52,11 +61,11 @@ pub async fn inspect(
     inspection: &Inspection,
     response: &mut Response,
     transfer: &mut Transfer<'_>,
-) -> Result<Option<Watchers>, Reason> {
+) -> Result<Judged, Reason> {
     let content = ResponseContent::of(transfer.response_head());
     if inspection.is_bypassed(session, &content.content.media_type) {
         session.note_unscanned(Unscanned::Bypassed);
-        return Ok(None);
+        return Ok(Judged::Goes);
     }
     let course =
         inspection.refined(session, &inspection.course, &content.content.media_type, None, Direction::Response);
@@ -70,7 +79,7 @@ pub async fn inspect(
     let clients = clients(inspection, &course, IcapMethod::Respmod);
     if clients.is_empty() && built_in.is_none() {
         session.note_unscanned(Unscanned::NoScanner);
-        return Ok(None);
+        return Ok(Judged::Goes);
     }
     let codings = Codings::parse([&*content.content.codings]);
     let facts = ResponseFacts {
@@ -92,10 +101,10 @@ pub async fn inspect(
     if let Some(done) = without_body(session, plan)? {
         return Ok(done);
     }
-    let Some(length) = length(response.framing) else { return Ok(None) };
+    let Some(length) = length(response.framing) else { return Ok(Judged::Goes) };
     let plan = if is_shed(session, plan, length) { shed(session, &course)? } else { plan };
     if let Plan::Pass(Unscanned::Overload) = plan {
-        return Ok(None);
+        return Ok(Judged::Goes);
     }
     let keeps_verdicts = clients.iter().any(|client| client.settings().verdicts == VerdictUse::Kept);
     // Before anything trickles: the head is here whole.
@@ -112,38 +121,46 @@ pub async fn inspect(
     let hold = *inspection.policy.hold();
     let hash = keeps_verdicts.then(BodyHash::default);
     let course_of_body = course.clone();
-    let beginning = Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, hash };
+    let page = may_have_page(session, inspection, response);
+    let beginning =
+        Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, page, hash };
     let mut gathering = Box::new(Gathering::new(beginning));
-    let gathered =
-        Box::pin(gathering.run(session, inspection, transfer)).await.map_err(|reason| refusal(transfer, reason))?;
+    let gathered = Box::pin(gathering.run(session, inspection, transfer)).await;
     if let Some(why) = doubt.or_else(|| gathering.reading.as_ref().and_then(Reading::doubt)) {
         session.note_doubt(why);
     }
     let subject = Subject { inspection, course: &course, watch };
-    match gathered {
+    if let Some(page) = gathering.page.take() {
+        let file = match gathered {
+            Ok(gathered) => subject.file(session, *gathering, gathered, (response.status, &page), transfer).await,
+            Err(reason) => Err(reason),
+        };
+        return Ok(page.close(session, inspection, file, response, transfer));
+    }
+    match gathered.map_err(|reason| refusal(transfer, reason))? {
         Gathered::Found(found) => {
             session.note_scan(|noted| noted.mode = ScanMode::Whole);
             session.note_found(&found);
             Err(refusal(transfer, Reason::ContentBlocked))
         }
-        Gathered::Whole => subject.release_whole(session, *gathering, response, transfer).await.map(|()| None),
+        Gathered::Whole => subject.release_whole(session, *gathering, response, transfer).await.map(|()| Judged::Goes),
         Gathered::Window(flow) => subject.flow_on(session, *gathering, flow, response, transfer).await,
         Gathered::Pass(why) => {
             session.note_unscanned(why);
             transfer.deliver_from(rest(*gathering, Ending::GoesOn));
-            Ok(None)
+            Ok(Judged::Goes)
         }
-        Gathered::Cut(reason) => subject.pass_cut(*gathering, reason, transfer).map(|()| None),
+        Gathered::Cut(reason) => subject.pass_cut(*gathering, reason, transfer).map(|()| Judged::Goes),
     }
 }
 
 /// What is decided by the plan alone.
-fn without_body(session: &Session<'_>, plan: Plan) -> Result<Option<Option<Watchers>>, Reason> {
+fn without_body(session: &Session<'_>, plan: Plan) -> Result<Option<Judged>, Reason> {
     match plan {
         Plan::Pass(Unscanned::Stream) | Plan::Whole | Plan::Window(_) | Plan::Look => Ok(None),
         Plan::Pass(why) => {
             session.note_unscanned(why);
-            Ok(Some(None))
+            Ok(Some(Judged::Goes))
         }
         Plan::Block(Unscannable::TooLarge) => Err(Reason::ResponseTooLarge),
         Plan::Block(why @ Unscannable::Layers) => {
@@ -153,23 +170,12 @@ fn without_body(session: &Session<'_>, plan: Plan) -> Result<Option<Option<Watch
     }
 }
 
-/// Whether the process is too short of room to hold the body; small ones cost it nothing.
-fn is_shed(session: &Session<'_>, plan: Plan, length: Length) -> bool {
-    let small = matches!(length, Length::Known(bytes) if bytes <= SMALL);
-    matches!(plan, Plan::Whole | Plan::Look) && !small && session.services.overload.level() >= Level::ShedScans
-}
-
-/// What policy says becomes of a body that is not held.
-fn shed(session: &Session<'_>, course: &Course) -> Result<Plan, Reason> {
-    session.services.overload.count(Level::ShedScans, 1);
-    match course.on_overload {
-        OnOverload::Block => Err(Reason::ScanOverload),
-        OnOverload::Window => Ok(Plan::Window(WindowCause::TooLarge)),
-        OnOverload::PassUnscanned => {
-            session.note_unscanned(Unscanned::Overload);
-            Ok(Plan::Pass(Unscanned::Overload))
-        }
-    }
+/// Whether a page may stand in for a body while it is held. The file behind it goes with the client's connection, so that
+/// has to stay.
+fn may_have_page(session: &Session<'_>, inspection: &Inspection, response: &Response) -> Page {
+    let stays = response.client_keep_alive && !session.services.drain.is_draining();
+    let is_window = inspection.said.wish == Wish::Page && response.status == 200;
+    if stays && is_window { Page::Possible } else { Page::No }
 }
 
 fn detector(session: &Session<'_>, inspection: &Inspection, content: &ResponseContent, length: Length) -> Detector {
@@ -235,23 +241,58 @@ impl Subject<'_> {
         response: &mut Response,
         transfer: &mut Transfer<'_>,
     ) -> Result<(), Reason> {
+        let asked = self.asked(session, &mut gathering, response.status).await;
+        match asked.map_err(|reason| refusal(transfer, reason))? {
+            Answered::Same => transfer.deliver_from(rest(gathering, Ending::Whole)),
+            Answered::Replaced(now) => replace(session, *now, response, transfer)?,
+        }
+        Ok(())
+    }
+
+    /// What the services make of a whole body.
+    async fn asked(self, session: &Session<'_>, gathering: &mut Gathering, status: u16) -> Result<Answered, Reason> {
         session.note_scan(|noted| (noted.mode, noted.verdict) = (ScanMode::Whole, Verdict::Clean));
-        if let Some(Watch { clients, message }) = self.watch {
-            let known = gathering.hash.take().map(|hash| WholeBody {
-                digest: hash.finish(),
-                length: gathering.spool.len(),
-                content: &gathering.content,
-                extension: &self.inspection.extension,
-            });
-            let question = Question { clients: &clients, message, original: Some(response.status), known };
-            let asked = Box::pin(ask(session, question, &mut gathering.spool)).await;
-            match asked.map_err(|reason| refusal(transfer, reason))? {
-                Answered::Same => {}
-                Answered::Replaced(now) => return replace(session, *now, response, transfer),
+        let Some(Watch { clients, message }) = self.watch else { return Ok(Answered::Same) };
+        let known = gathering.hash.take().map(|hash| WholeBody {
+            digest: hash.finish(),
+            length: gathering.spool.len(),
+            content: &gathering.content,
+            extension: &self.inspection.extension,
+        });
+        let question = Question { clients: &clients, message, original: Some(status), known };
+        Box::pin(ask(session, question, &mut gathering.spool)).await
+    }
+
+    /// The file that a page has stood in for, once everybody has seen it; or why it is not handed out.
+    async fn file(
+        self,
+        session: &Session<'_>,
+        mut gathering: Gathering,
+        gathered: Gathered,
+        (status, page): (u16, &Progress),
+        transfer: &mut Transfer<'_>,
+    ) -> Result<Replaced, Reason> {
+        match gathered {
+            Gathered::Whole => {}
+            Gathered::Found(found) => {
+                session.note_scan(|noted| noted.mode = ScanMode::Whole);
+                session.note_found(&found);
+                return Err(Reason::ContentBlocked);
+            }
+            Gathered::Cut(reason) => return Err(reason),
+            // A file of known length is not held to its end for want of room alone.
+            Gathered::Window(_) | Gathered::Pass(_) => return Err(Reason::ScanOverload),
+        }
+        transfer.trickle(SCANNING.as_bytes());
+        transfer.flush().await?;
+        match self.asked(session, &mut gathering, status).await? {
+            Answered::Same => Ok(Replaced { head: page.file_head(), body: gathering.spool, verdict: Verdict::Clean }),
+            Answered::Replaced(now) if now.verdict == Verdict::Blocked => Err(Reason::ContentBlocked),
+            Answered::Replaced(now) => {
+                session.note_scan(|noted| noted.verdict = now.verdict);
+                Ok(*now)
             }
         }
-        transfer.deliver_from(rest(gathering, Ending::Whole));
-        Ok(())
     }
 
     /// What is here goes on, seen by all who see streams; what comes goes through them.
@@ -262,7 +303,7 @@ impl Subject<'_> {
         flow: Flow,
         response: &mut Response,
         transfer: &mut Transfer<'_>,
-    ) -> Result<Option<Watchers>, Reason> {
+    ) -> Result<Judged, Reason> {
         session.note_scan(|noted| {
             (noted.mode, noted.verdict) = (ScanMode::Window, Verdict::Clean);
             (noted.evidence, noted.flowed) = (Some(flow.label()), Some(std::time::Instant::now()));
@@ -286,7 +327,7 @@ impl Subject<'_> {
             {
                 Answered::Replaced(now) if now.verdict == Verdict::Blocked => {
                     replace(session, *now, response, transfer)?;
-                    return Ok(None);
+                    return Ok(Judged::Goes);
                 }
                 // What a service changes in a part cannot be put in its place.
                 Answered::Same | Answered::Replaced(_) => {}
@@ -296,7 +337,7 @@ impl Subject<'_> {
         let tap = Tap::new(gathering.reading.take(), batches, gathering.events.clone());
         transfer.deliver_from(rest(gathering, Ending::GoesOn));
         transfer.tap_response(Box::new(tap));
-        Ok(watchers)
+        Ok(watchers.map_or(Judged::Goes, Judged::Watched))
     }
 
     /// The origin ended the body before its end. What was seen by all who had to may go on, and is cut as it was; else

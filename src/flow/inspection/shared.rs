@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use super::Inspection;
 use super::flow::Flow;
 use super::gather::Gathering;
+use super::offers::Offers;
 use crate::base::authority::Authority;
 use crate::flow::session::Session;
 use crate::inspect::blocked::Blocked;
@@ -30,6 +31,8 @@ pub struct InspectionShared {
     pub verdicts: Arc<Verdicts>,
     /// Addresses that gave streams.
     pub history: Mutex<History>,
+    /// Files that wait behind progress pages.
+    pub offers: Arc<Offers>,
     /// What is left out for whom.
     pub bypass: Arc<ArcSwap<BypassList>>,
 }
@@ -38,7 +41,9 @@ impl InspectionShared {
     /// Nothing is held, blocked or remembered.
     pub fn new(spools: SpoolSettings, bypass: Arc<ArcSwap<BypassList>>) -> Self {
         let spools = Arc::new(Spools::new(spools));
-        Self { spools, blocked: Blocked::default(), verdicts: Arc::default(), history: Mutex::default(), bypass }
+        let (blocked, verdicts, history, offers) =
+            (Blocked::default(), Arc::default(), Mutex::default(), Arc::default());
+        Self { spools, blocked, verdicts, history, offers, bypass }
     }
 
     /// How often such addresses gave streams lately.

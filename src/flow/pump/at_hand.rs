@@ -77,6 +77,11 @@ impl Pump {
         self.outbox.len()
     }
 
+    /// Queues what comes next in this format, however the body is framed that is taken meanwhile.
+    pub fn set_format(&mut self, format: BodyFormat) {
+        self.format = format;
+    }
+
     /// Queues bytes of the body that were taken.
     pub fn push_body(&mut self, bytes: &[u8], services: &Services) {
         self.format.write(bytes, self.outbox.buffer(&services.buffers));

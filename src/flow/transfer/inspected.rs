@@ -88,6 +88,40 @@ impl Transfer<'_> {
         self.download.push_body(bytes, self.services);
     }
 
+    /// Puts a page in the place of the response: `head`, which says that it comes in chunks, and behind it what
+    /// [trickles](Self::trickle). The body of the response can still be taken.
+    pub fn begin_page(&mut self, head: &[u8]) {
+        self.trickles_behind = Some(self.response_head().into());
+        let queued = self.download.head_buffer(self.services);
+        queued.truncate(queued.len() - self.head_length);
+        queued.extend_from_slice(head);
+        self.download.set_format(BodyFormat::Chunked);
+    }
+
+    /// Queues the end of that page; nothing of the body is taken any more.
+    pub fn end_page(&mut self, bytes: &[u8]) {
+        self.trickle(bytes);
+        self.download.head_buffer(self.services).extend_from_slice(b"0\r\n\r\n");
+        self.download.set_body(BodyFraming::None, BodyFormat::Plain);
+    }
+
+    /// Sends what trickles before something else is waited for.
+    ///
+    /// # Errors
+    /// The [`Reason`] for which the client does not get it.
+    pub async fn flush(&mut self) -> Result<(), Reason> {
+        let (tether, services) = (self.tether, self.services);
+        let ends = Instant::now() + services.timeouts().client_write;
+        let wait = tether.until(|cx| {
+            tether.waits(Phase::ClientWrite, ends);
+            self.download.poll_queued(self.client, services, cx)
+        });
+        match wait.await {
+            Ok(sent) => sent.map_err(|fault| fault.of_download()),
+            Err(_) => Err(Reason::ClientWriteTimeout),
+        }
+    }
+
     /// Whether anything of the final response may be on its way to the client.
     pub fn has_begun(&self) -> bool {
         self.trickles_behind.is_some() || self.download.sent > self.head_from

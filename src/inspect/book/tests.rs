@@ -95,6 +95,7 @@ fn what_a_rule_leaves_out_is_as_for_all_others() {
         cap: Cap { max_body: 7, over: Some(Over::Window) },
         on_overload: OnOverload::PassUnscanned,
         streams: StreamScan::Sync,
+        while_held: WhileHeld::default(),
     };
     assert_eq!(*course("a.example"), expected);
     // The rule above it does not speak of this host, so nothing of it is here.

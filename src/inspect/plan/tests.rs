@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::kind::{Trickling, may_trickle};
 use super::*;
-use crate::inspect::course::{Cap, OnOverload};
+use crate::inspect::course::{Cap, OnOverload, WhileHeld};
 use crate::inspect::magic::Class;
 
 const CAP: u64 = 1000;
@@ -22,6 +22,7 @@ fn course(scanners: &[&str]) -> Course {
         cap: Cap { max_body: CAP, over: None },
         on_overload: OnOverload::Block,
         streams: StreamScan::Async,
+        while_held: WhileHeld::default(),
     }
 }
 

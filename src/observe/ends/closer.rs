@@ -117,6 +117,7 @@ fn manner(reason: Reason) -> Manner {
         Reason::RequestTooLarge | Reason::ResponseTooLarge | Reason::SizeCut => Manner::Limit,
         Reason::ScannerFailed | Reason::ScannerCut => Manner::Policy,
         Reason::SlowFile => Manner::TimeOut,
+        Reason::DownloadGone => Manner::Protocol,
     }
 }
 
@@ -177,7 +178,8 @@ mod tests {
         url_blocked proxy policy -                  request_too_large proxy limit -
         response_too_large proxy limit -            size_cut proxy limit -
         scanner_failed proxy policy -               scanner_cut proxy policy -
-        scan_overload proxy limit -                 slow_file proxy time_out deadline";
+        scan_overload proxy limit -                 slow_file proxy time_out deadline
+        download_gone proxy protocol -";
 
     #[test]
     fn every_reason_tells_who_closed_and_how() {
