@@ -256,10 +256,8 @@ async fn deliver(
     socket: &UpstreamSocket,
     judged: Judged,
 ) -> Delivered {
-    session.ledger.note(|record| {
-        record.status = response.status;
-        record.first_byte = Some(record.began.elapsed());
-    });
+    session.ledger.note(|record| record.status = response.status);
+    session.ledger.note_first_byte();
     if response.kind == ResponseKind::Switching {
         let (surplus, to_client) = transfer.take_tunnel_parts();
         return Delivered::Switched { surplus, to_client: Box::new(to_client) };

@@ -65,6 +65,13 @@ impl<'a> Ledger<'a> {
         note(&mut self.record.borrow_mut());
     }
 
+    /// Notes that the first byte of an answer goes out, if none did before.
+    pub fn note_first_byte(&self) {
+        let mut record = self.record.borrow_mut();
+        let now = record.began.elapsed();
+        record.first_byte.get_or_insert(now);
+    }
+
     /// The limit that the exchange under way met.
     pub fn limit(&self) -> Option<Limited> {
         self.record.borrow().limit.clone()

@@ -291,6 +291,7 @@ impl Gathering {
         bytes.resize(count.min(LARGEST_TRICKLE), 0);
         let read = poll_fn(|cx| self.spool.poll_read_at(cx, self.out, &mut bytes));
         let count = read.await.map_err(|_| Reason::ScanOverload)?;
+        session.ledger.note_first_byte();
         transfer.trickle(&bytes[..count]);
         self.out += count as u64;
         session.services.buffers.put(&mut bytes);

@@ -37,6 +37,7 @@ impl Progress {
         let (name, segment) = name_of(content, inspection.path());
         let opening = progress::opening(&FileFacts { name: &name, host: inspection.authority.text(), length })?;
         let page = progress::head(&session.ledger.exchange_id());
+        session.ledger.note_first_byte();
         transfer.begin_page(page.as_bytes());
         transfer.trickle(opening.as_bytes());
         Some(Self { head, segment, length })

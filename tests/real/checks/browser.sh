@@ -49,3 +49,29 @@ check_browser_https() {
     load_page https
     wait_for "a tunnel was asked for" grep -q '"method":"CONNECT"' access.log
 }
+
+# A file that somebody goes to: the page shows how far it is, and the browser saves it once it is scanned. PICTURE: of the page.
+download() { # FILE WORDS
+    rm -f slow.release
+    timeout 90 python3 "$PEERS/download.py" --proxy "$PROXY" --directory "$WORK/saved" --profile "$WORK/profile" --release slow.release \
+        --picture "$WORK/page.png" --words "$2" "http://origin.example:${ORIGIN##*:}/slow/$1" >told 2>chromium.err ||
+        fail "$(cat told) $(tail -n 3 chromium.err)"
+}
+
+check_browser_downloads() {
+    needs chromium && needs python3
+    start_origin
+    start_tether '[inspect]
+while_held = "page"
+trickle_after = "1s"'
+    head -c 3000000 /dev/urandom >clean.bin
+    { head -c 2000000 /dev/urandom && eicar && head -c 70000 /dev/urandom; } >infected.bin
+    download clean.bin 'nothing harmful was found'
+    (($(stat -c %s page.png) > 2000)) || fail "the picture is empty"
+    wait_for "it is saved" cmp saved/clean.bin clean.bin
+    wait_for "the page and the file are in the log" logged 2 '/clean.bin".*"scan":"whole","verdict":"clean"'
+    download infected.bin 'found something harmful'
+    [[ ! -e saved/infected.bin ]] || fail "an infected file was saved"
+    wait_for "it is in the log" logged 1 '/infected.bin".*"reason":"content_blocked"'
+    nothing_left
+}
