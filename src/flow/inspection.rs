@@ -19,6 +19,7 @@ pub mod shared;
 pub mod shed;
 pub mod sniffer;
 pub mod stream;
+pub mod tunnel;
 pub mod upload;
 
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::answer::refuse;
 use super::holding::Holding;
 use super::inspection::offers::Offer;
+use super::inspection::tunnel;
 use super::ledger::Ledger;
 use super::services::Services;
 use super::settings::Patience;
@@ -72,7 +73,7 @@ pub enum Next {
 
 /// What came instead of, or as, the next request.
 enum Arrival {
-    /// A request, and its head as the origin will get it.
+    /// A request, and its head as the origin will get it; of a CONNECT that services are to see, as it came.
     Request(Request, Vec<u8>),
     /// Bytes that must be refused.
     Refused(Reason),
@@ -181,7 +182,7 @@ impl Session<'_> {
             }
             Target::Tunnel(authority) => {
                 self.name_destination(authority);
-                Box::pin(connect::run(self, request, authority)).await
+                Box::pin(connect::run(self, request, authority, head)).await
             }
             Target::Own => refuse(self, Some(request), Reason::NotFound).await,
         }
@@ -348,6 +349,11 @@ impl Session<'_> {
             Ok(Some(read)) => {
                 let method = (read.request.method, read.method);
                 self.ledger.begin(began.into_std(), method, read.target, read.length);
+                if let Target::Tunnel(authority) = &read.request.target
+                    && tunnel::is_seen(self, authority)
+                {
+                    head.extend_from_slice(&line[..read.length]);
+                }
                 (input.len() - line.len() + read.length, Some(read.request))
             }
             Ok(None) => (0, None),

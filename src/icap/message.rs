@@ -1,6 +1,7 @@
 //! What is sent to be judged: HTTP heads without what belongs to one hop, and what the service is told about them.
 
 mod part;
+mod tunnel;
 
 use std::net::IpAddr;
 

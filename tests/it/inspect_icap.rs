@@ -9,6 +9,7 @@ mod reloading;
 mod requests;
 mod streams;
 mod tickers;
+mod tunnels;
 mod uploads;
 mod whole;
 

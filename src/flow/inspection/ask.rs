@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Noted;
 use super::known::{Known, WholeBody, look_up, settle};
+use super::policy::InspectPolicy;
 use super::reading::Found;
-use super::{Inspection, Noted};
 use crate::base::inspection::Verdict;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
@@ -17,7 +18,7 @@ use crate::flow::session::Session;
 use crate::http::framing::BodyFraming;
 use crate::http::reply::ConnectionFate;
 use crate::icap::adapted::AdaptedHead;
-use crate::icap::body::BodySource;
+use crate::icap::body::{BodySource, NoBody};
 use crate::icap::client::IcapClient;
 use crate::icap::error::IcapError;
 use crate::icap::message::Message;
@@ -45,9 +46,17 @@ pub struct Replaced {
 }
 
 impl Replaced {
+    /// How its body is framed: a request without one has none, a response always has one.
+    fn framing(&self) -> BodyFraming {
+        match (self.head.status(), self.body.len()) {
+            (None, 0) => BodyFraming::None,
+            (_, length) => BodyFraming::Length(length),
+        }
+    }
+
     /// Writes its head for the client whose connection has this fate.
     pub fn write_head(&self, fate: ConnectionFate, out: &mut Vec<u8>) {
-        self.head.write(BodyFraming::Length(self.body.len()), out);
+        self.head.write(self.framing(), out);
         if fate == ConnectionFate::Close {
             out.truncate(out.len() - 2);
             out.extend_from_slice(b"Connection: close\r\n\r\n");
@@ -64,10 +73,10 @@ pub enum Answered {
     Replaced(Box<Replaced>),
 }
 
-/// The clients of those services of `course` that do `method`, in order.
-pub fn clients(inspection: &Inspection, course: &Course, method: IcapMethod) -> Vec<Arc<IcapClient>> {
+/// The clients of those services of `course` that do `method`, in order. Allocates nothing where there are none.
+pub fn clients(policy: &InspectPolicy, course: &Course, method: IcapMethod) -> Vec<Arc<IcapClient>> {
     let names = course.scanners.iter().filter_map(|scanner| match scanner {
-        ScannerName::Icap(name) => inspection.policy.services.get(name),
+        ScannerName::Icap(name) => policy.services.get(name),
         ScannerName::BuiltIn => None,
     });
     names.filter(|client| client.settings().methods.contains(&method)).cloned().collect()
@@ -101,7 +110,10 @@ pub async fn ask<B: BodySource>(
             None => one_known(session, client, &message, (original, known.as_ref()), body).await,
             Some(now) => {
                 let Ok(message) = of_replaced(&message, now) else { return Err(Reason::ScannerFailed) };
-                one_known(session, client, &message, (original, None), &mut now.body).await
+                match now.framing() {
+                    BodyFraming::None => one_known(session, client, &message, (original, None), &mut NoBody).await,
+                    _ => one_known(session, client, &message, (original, None), &mut now.body).await,
+                }
             }
         };
         match answered? {
@@ -116,7 +128,7 @@ pub async fn ask<B: BodySource>(
 /// The message as it stands after a service has changed it.
 fn of_replaced(message: &Message, now: &Replaced) -> Result<Message, crate::icap::message::BadMessage> {
     let mut head = Vec::new();
-    now.write_head(ConnectionFate::KeepAlive, &mut head);
+    now.head.write(now.framing(), &mut head);
     message.adapted(&head)
 }
 

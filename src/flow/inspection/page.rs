@@ -25,7 +25,8 @@ pub async fn send(session: &mut Session<'_>, request: &Request, answer: Replaced
     let status = answer.head.status().unwrap_or(403);
     session.ledger.note(|record| record.status = status);
     session.tether.set_on_fin(OnFin::LeaveToWork);
-    let stays = request.keep_alive && !session.services.drain.is_draining();
+    // What stands behind a CONNECT was meant for a tunnel, and is not read as a request (security.md S11).
+    let stays = request.keep_alive && request.method != Method::Connect && !session.services.drain.is_draining();
     let fate = if stays { ConnectionFate::KeepAlive } else { ConnectionFate::Close };
     let sent = Box::pin(send_all(session, request, answer, fate)).await;
     session.tether.set_on_fin(session.on_fin());

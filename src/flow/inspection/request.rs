@@ -22,7 +22,7 @@ use crate::http::content::extension;
 use crate::http::framing::BodyFraming;
 use crate::http::request::Request;
 use crate::http::rewrite::drop_expect;
-use crate::icap::body::NoBody;
+use crate::icap::body::{BodySource, NoBody};
 use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
 use crate::icap::settings::IcapMethod;
@@ -70,11 +70,11 @@ pub async fn inspect(
 ) -> Result<Done, Reason> {
     let content = &inspection.said.content;
     let course = inspection.refined(session, &inspection.of_request, &content.media_type, None, Direction::Request);
-    let clients = clients(inspection, &course, IcapMethod::Reqmod);
+    let clients = clients(&inspection.policy, &course, IcapMethod::Reqmod);
     if request.framing == BodyFraming::None {
         return match clients.is_empty() {
             true => Ok(Done::GoesOn),
-            false => asked(session, inspection, &clients, head, &mut NoBody).await,
+            false => asked(session, &clients, message(inspection, head)?, &mut NoBody).await,
         };
     }
     let built_in = inspection.policy.built_in(&course);
@@ -156,7 +156,7 @@ pub async fn inspect(
     }
     let done = match clients.is_empty() {
         true => Done::GoesOn,
-        false => asked(session, inspection, &clients, head, &mut spool).await?,
+        false => asked(session, &clients, message(inspection, head)?, &mut spool).await?,
     };
     if let Done::GoesOn = done {
         let held = Held::new(spool, 0, Vec::new(), Ending::Whole);
@@ -191,14 +191,21 @@ fn flowing(
     Upload { pump, held }
 }
 
-async fn asked<B: crate::icap::body::BodySource>(
+/// The request as services are to see it.
+fn message(inspection: &Inspection, head: &[u8]) -> Result<Message, Reason> {
+    Message::request_to(&inspection.url, head).map_err(|_| Reason::ScannerFailed)
+}
+
+/// Asks `clients` about a request.
+///
+/// # Errors
+/// The [`Reason`] to refuse it.
+pub async fn asked<B: BodySource>(
     session: &Session<'_>,
-    inspection: &Inspection,
     clients: &[Arc<IcapClient>],
-    head: &[u8],
+    message: Message,
     body: &mut B,
 ) -> Result<Done, Reason> {
-    let message = Message::request_to(&inspection.url, head).map_err(|_| Reason::ScannerFailed)?;
     let message = message.from_client(session.source());
     let question = Question { clients, message, original: None, known: None };
     Ok(match Box::pin(ask(session, question, body)).await? {

@@ -76,7 +76,7 @@ pub async fn inspect(
     };
     by_rules(session, &inspection.policy, &course, &head)?;
     let built_in = inspection.policy.built_in(&course);
-    let clients = clients(inspection, &course, IcapMethod::Respmod);
+    let clients = clients(&inspection.policy, &course, IcapMethod::Respmod);
     if clients.is_empty() && built_in.is_none() {
         session.note_unscanned(Unscanned::NoScanner);
         return Ok(Judged::Goes);

@@ -57,8 +57,8 @@ impl AdaptedHead {
     /// service did not see are those of the original, as long as the request goes where it went: nobody else may see them.
     ///
     /// # Errors
-    /// [`Fault::ChangedMethod`]; [`Fault::ChangedTarget`] for one that is neither `http` nor `https`, and for CONNECT,
-    /// which can only stay as it is or be answered; [`Fault::InnerHead`] for a head that is no request.
+    /// [`Fault::ChangedMethod`]; [`Fault::ChangedTarget`] for one that is neither `http` nor `https`, and for CONNECT (see
+    /// [`AdaptedHead::connect_target`]); [`Fault::InnerHead`] for a head that is no request.
     pub fn into_request(
         self,
         original: Original<'_>,
@@ -90,6 +90,22 @@ impl AdaptedHead {
         push_lines(original.head, Keep::Hop, &mut head);
         head.extend_from_slice(b"\r\n");
         Ok(AdaptedRequest { scheme: now.scheme, authority: now.authority, path: now.path, head })
+    }
+
+    /// Where the tunnel goes that this, an adapted CONNECT, asks for; nothing else of it counts.
+    ///
+    /// # Errors
+    /// [`Fault::ChangedMethod`]; [`Fault::ChangedTarget`] for one that is not `host:port`; [`Fault::InnerHead`] for a head
+    /// that is no request, or announces a body.
+    pub fn connect_target(&self) -> Result<Authority, Fault> {
+        let AdaptedKind::Request { method, target } = &self.kind else { return Err(Fault::InnerHead) };
+        if Method::of(method) != Method::Connect {
+            return Err(Fault::ChangedMethod);
+        }
+        if self.declared.is_some_and(|length| length > 0) {
+            return Err(Fault::InnerHead);
+        }
+        Authority::parse(target.as_bytes(), None).map_err(|_| Fault::ChangedTarget)
     }
 }
 
@@ -271,6 +287,26 @@ mod tests {
     }
 
     #[test]
+    fn a_tunnel_goes_to_a_host_and_port() {
+        for (head, place) in [
+            ("CONNECT O.test:443", Ok("o.test:443")),
+            ("CONNECT [::1]:8443", Ok("[::1]:8443")),
+            ("CONNECT o.test", Err(Fault::ChangedTarget)),
+            ("CONNECT o.test:0", Err(Fault::ChangedTarget)),
+            ("CONNECT http://o.test:443", Err(Fault::ChangedTarget)),
+            ("CONNECT o.test:443/", Err(Fault::ChangedTarget)),
+            ("CONNECT u@o.test:443", Err(Fault::ChangedTarget)),
+            ("connect o.test:443", Err(Fault::ChangedMethod)),
+            ("GET o.test:443", Err(Fault::ChangedMethod)),
+        ] {
+            let target = adapted(&format!("{head} HTTP/1.1\r\n\r\n")).connect_target();
+            assert_eq!(target.as_ref().map(|target| &**target.text()), place.as_ref().copied(), "{head}");
+        }
+        let with_body = adapted("CONNECT o.test:443 HTTP/1.1\r\nContent-Length: 5\r\n\r\n");
+        assert_eq!(with_body.connect_target(), Err(Fault::InnerHead));
+    }
+
+    #[test]
     fn refused() {
         for (target, fault) in [
             ("POST http://o.test/", Fault::ChangedMethod),
@@ -290,6 +326,7 @@ mod tests {
         let refused = head.into_request(tunnel, Credentials::Withheld, BodyFraming::None);
         assert_eq!(refused.err(), Some(Fault::ChangedTarget));
         let page = AdaptedHead::response(b"HTTP/1.1 403 No\r\n\r\n").expect("a head");
+        assert_eq!(page.connect_target(), Err(Fault::InnerHead));
         assert_eq!(page.into_request(ORIGINAL, Credentials::Sent, BodyFraming::None).err(), Some(Fault::InnerHead));
     }
 }

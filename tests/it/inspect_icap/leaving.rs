@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use tether::base::phase::Phase;
 
 use super::*;
-use crate::support::client::Leaving;
+use crate::support::client::{Leaving, connect};
 use crate::support::origin::Origin;
 use crate::support::wire::How;
 
@@ -105,7 +105,7 @@ fn while_a_request_is_judged() {
     let to = origin.address();
     let post = format!("POST http://{to}/ HTTP/1.1\r\nHost: {to}\r\nContent-Length: 5\r\n\r\nhello");
     let mut number = 0;
-    for request in [get(to, "/a"), post] {
+    for request in [get(to, "/a"), post, connect(to)] {
         for leaving in Leaving::ALL {
             let client = scene.asks(&request);
             scene.proxy.wait_until("shown", |_| scanner.shown().len() == number + 1);

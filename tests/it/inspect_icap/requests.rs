@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::support::answer::answer_head;
-use crate::support::client::connect;
 use crate::support::wire::How;
 
 const METADATA: &str = "http://169.254.169.254/latest/";
@@ -202,20 +201,9 @@ fn what_something_was_found_in_does_not_go_on_because_it_came_back() {
 }
 
 #[test]
-fn tunnels_and_switches_of_protocols() {
-    // A tunnel is not shown to services today; a request to switch protocols is, as any other.
+fn a_request_to_switch_protocols_is_shown_as_any_other() {
     let scanner = Scanner::clean();
     let scene = Scene::of(vec![scanner.of_requests(), scanner.named("av")]);
-    let echo = Scripted::start(|visit| {
-        while let Some(bytes) = visit.exactly(4) {
-            visit.send(bytes);
-        }
-    });
-    let mut client = scene.asks(connect(echo.address()));
-    assert!(client.head().starts_with("HTTP/1.1 200 "));
-    client.send("ping");
-    assert_eq!(client.exactly(4), b"ping");
-    assert!(scanner.shown().is_empty());
     let switching = Scripted::start(|visit| {
         visit.head();
         visit.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");

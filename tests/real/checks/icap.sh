@@ -16,3 +16,30 @@ check_scan_with_clamav() {
         grep -q Eicar-Test told || fail "$file: no name of what was found: $(cat told)"
     done
 }
+
+seen_by_c_icap() {
+    grep -q "$1" scanner/access.log
+}
+
+# c-icap's echo lets everything pass: what it is shown stands in its log.
+check_scan_tunnels_by_c_icap() {
+    start_scanner
+    start_tether "[inspect]
+default = [\"echo\"]
+[icap.echo]
+urls = [\"${SCANNER%/*}/echo\"]
+methods = [\"REQMOD\"]"
+    start_nginx
+    head -c 300000 /dev/urandom >www/file
+    local expected
+    expected=$(sha256sum <www/file)
+    equal "through a tunnel" "$expected" "$(through --proxytunnel "http://$ORIGIN/file" | sha256sum)"
+    wait_for "the log has it" logged 1 '"verdict":"unscanned","unscanned":"tunnel"'
+    wait_for "c-icap was shown a CONNECT" seen_by_c_icap 'REQMOD echo'
+    equal "shown to c-icap" 1 "$(metric 'tether_icap_transactions_total{service="echo",method="REQMOD",outcome="clean"}')"
+    kill_c_icap
+    local code
+    code=$(through --proxytunnel -o got -w '%{http_connect}' "http://$ORIGIN/file" 2>curl.err || true)
+    equal "with nobody to ask" 503 "$code"
+    nothing_left
+}
