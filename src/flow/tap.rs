@@ -38,6 +38,8 @@ pub struct Tap {
     ended: bool,
     finished: bool,
     passed: u64,
+    /// Bytes that pass before scanners have seen all of the body.
+    unseen: u64,
     /// Most bytes that may come, of which so many have.
     most: u64,
     taken: u64,
@@ -65,6 +67,7 @@ impl Tap {
             ended: false,
             finished: false,
             passed: 0,
+            unseen: u64::MAX,
             most: u64::MAX,
             taken: 0,
             found: None,
@@ -75,6 +78,12 @@ impl Tap {
     /// Stops a request body that is longer than this.
     pub fn set_most(&mut self, bytes: u64) {
         self.most = bytes;
+    }
+
+    /// Says that so many bytes come. Whoever gets the last of them takes the body for whole, so it waits until all of them
+    /// are seen.
+    pub fn expect(&mut self, length: u64) {
+        self.unseen = length.saturating_sub(1);
     }
 
     /// Where bytes of the body are to be put.
@@ -144,7 +153,7 @@ impl Tap {
             self.end()?;
         }
         self.free = self.passable(Instant::now());
-        let through = self.free == self.held.len() && self.batches.as_ref().is_none_or(|batches| batches.is_through());
+        let through = self.free == self.held.len() && self.is_seen();
         let ready = if self.ended { through } else { self.takes_more() };
         Ok(if ready { Poll::Ready(()) } else { Poll::Pending })
     }
@@ -219,12 +228,18 @@ impl Tap {
         found.map_or(Ok(()), |found| Err(self.stop(found)))
     }
 
+    /// Whether those who see the body in batches have seen what came of it.
+    fn is_seen(&self) -> bool {
+        self.batches.as_ref().is_none_or(|batches| batches.is_through())
+    }
+
     /// How many of the bytes held may go on: whole events, or all of them where they have waited long enough; and none
     /// that scanners must see first.
     fn passable(&self, now: Instant) -> usize {
         let waited = self.since.is_some_and(|since| now >= since + LONGEST_EVENT);
         let by_event = if self.ended || waited || self.held.len() >= WINDOW { self.held.len() } else { self.whole };
-        let cleared = self.batches.as_ref().map_or(u64::MAX, |batches| batches.cleared()).saturating_sub(self.passed);
-        by_event.min(usize::try_from(cleared).unwrap_or(usize::MAX))
+        let cleared = self.batches.as_ref().map_or(u64::MAX, |batches| batches.cleared());
+        let most = if self.ended && self.is_seen() { cleared } else { cleared.min(self.unseen) };
+        by_event.min(usize::try_from(most.saturating_sub(self.passed)).unwrap_or(usize::MAX))
     }
 }

@@ -334,7 +334,10 @@ impl Subject<'_> {
             }
         }
         let batches = watchers.as_ref().map(|watchers| watchers.batches.clone());
-        let tap = Tap::new(gathering.reading.take(), batches, gathering.events.clone());
+        let mut tap = Tap::new(gathering.reading.take(), batches, gathering.events.clone());
+        if let BodyFraming::Length(bytes) = response.framing {
+            tap.expect(bytes.saturating_sub(gathering.spool.len() + gathering.rest.len() as u64));
+        }
         transfer.deliver_from(rest(gathering, Ending::GoesOn));
         transfer.tap_response(Box::new(tap));
         Ok(watchers.map_or(Judged::Goes, Judged::Watched))

@@ -146,6 +146,22 @@ fn the_last_piece_is_scanned_before_the_end_is_told() {
 }
 
 #[test]
+fn a_body_of_known_length_has_its_end_once_all_of_it_is_scanned() {
+    let clean = "x".repeat(3 * BATCH);
+    for (last, whole) in [("good", true), ("virus", false)] {
+        let scanner = Scanner::finding("virus");
+        let scene = Scene::with(vec![scanner.named("av")], |settings| {
+            settings.inspect_rules = vec![InspectRule { max_body: Some(1000), ..InspectRule::new("large") }];
+        });
+        let body = [&clean, last].concat();
+        let got = scene.get(&page(&body), "/large");
+        assert_eq!(got.end == BodyEnd::Framed, whole, "{last}: {} bytes came of {}", got.body.len(), body.len());
+        assert_eq!(told(&scene.line(0))[0], if whole { "done" } else { "content_cut" });
+        scene.wait_until_empty();
+    }
+}
+
+#[test]
 fn a_stream_that_services_do_not_see_is_counted() {
     let scanner = Scanner::clean();
     for with_ours in [false, true] {
