@@ -31,7 +31,9 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
     let authority = match judge_and_show(session, request, authority, head).await {
         Ok(Seen::GoesOn) => authority.clone(),
         Ok(Seen::Elsewhere(place)) => place,
-        Ok(Seen::Answered(answer)) => return Box::pin(page::send(session, request, *answer)).await,
+        Ok(Seen::Answered(answer)) => {
+            return Box::pin(page::send(session, request, *answer, Reason::ContentBlocked)).await;
+        }
         Err(reason) => return refuse(session, Some(request), reason).await,
     };
     // A tunnel is held for long: it keeps no buffer.
