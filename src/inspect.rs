@@ -15,6 +15,7 @@ pub mod history;
 pub mod magic;
 pub mod plan;
 pub mod rules;
+pub mod sampling;
 pub mod scan;
 pub mod settings;
 pub mod spool;

@@ -156,9 +156,14 @@ impl Ledger<'_> {
         counters.scans[inspected.mode as usize].add(1);
         counters.verdicts[inspected.verdict as usize].add(1);
         let bytes = self.row.bytes().1;
-        let why = Unscanned::ALL.iter().position(|why| Some(why.label()) == inspected.unscanned);
-        if let Some(counter) = why.and_then(|why| counters.unscanned_bytes.get(why)) {
-            counter.add(bytes);
+        // Of those that came, some may never have gone on.
+        let skipped = inspected.skipped.min(bytes);
+        for (why, counter) in Unscanned::ALL.into_iter().zip(&counters.unscanned_bytes) {
+            match why {
+                Unscanned::Media => counter.add(skipped),
+                why if Some(why.label()) == inspected.unscanned => counter.add(bytes - skipped),
+                _ => {}
+            }
         }
         let short = inspected.flowed.is_some_and(|flowed| now < flowed + PAGE_TIME) && bytes < PAGE_BYTES;
         if short && reason == Reason::Done {

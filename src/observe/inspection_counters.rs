@@ -7,7 +7,7 @@ use crate::observe::counters::Counter;
 pub const FLOWS: usize = 11;
 
 /// How many words there are for why bytes were not scanned.
-pub const UNSCANNED: usize = 11;
+pub const UNSCANNED: usize = 12;
 
 /// Counts of inspections.
 #[derive(Debug, Default)]

@@ -58,6 +58,8 @@ pub struct Inspected {
     pub verdict: Verdict,
     /// Why part of it was not scanned.
     pub unscanned: Option<&'static str>,
+    /// Bytes of sound or film that nobody was shown.
+    pub skipped: u64,
     /// What made it flow on before its end was known.
     pub evidence: Option<&'static str>,
     /// When it began to.

@@ -4,6 +4,7 @@ mod chain;
 mod failing;
 mod lazy;
 mod leaving;
+mod media;
 mod quirks;
 mod reloading;
 mod requests;

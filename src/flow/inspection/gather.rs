@@ -23,6 +23,7 @@ use crate::inspect::events::Events;
 use crate::inspect::magic::FileKind;
 use crate::inspect::plan::kind::{Trickling, is_media, may_trickle};
 use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
+use crate::inspect::sampling::Sampling;
 use crate::inspect::spool::{Spool, SpoolFault};
 use crate::inspect::trickle::Trickle;
 use crate::inspect::verdicts::BodyHash;
@@ -201,6 +202,11 @@ impl Gathering {
         &self.content.content.media_type
     }
 
+    /// Which bytes behind those at hand services are shown of a film or a station; `None` where it is not to be sampled.
+    pub fn sampling(&self) -> Option<Sampling> {
+        self.sniffer.sampling(self.spool.len())
+    }
+
     /// Decides by what has come so far, and by the time.
     async fn look(
         &mut self,
@@ -211,7 +217,12 @@ impl Gathering {
     ) -> Result<Look, Reason> {
         if self.plan != Plan::Whole {
             let told = self.came.map_or(self.began + self.hold.first_byte_gap, |first| first + self.hold.idle_gap);
-            if !self.sniffer.is_sighted(self.reading.as_ref()) && now < told {
+            let sighted = match self.plan {
+                // They come fast enough to wait for certainty, and services do not see all of them.
+                Plan::Window(WindowCause::Media) => self.sniffer.is_certain(),
+                _ => self.sniffer.is_sighted(self.reading.as_ref()),
+            };
+            if !sighted && now < told {
                 return Ok(Look::At(told));
             }
         }

@@ -14,7 +14,7 @@ use super::known::WholeBody;
 use super::progress::Progress;
 use super::reading::Reading;
 use super::shed::{is_shed, shed};
-use super::stream::Watchers;
+use super::stream::{LeftOut, Watchers};
 use super::{Inspection, Noted, by_rules};
 use crate::base::inspection::{ScanMode, Verdict};
 use crate::base::reason::Reason;
@@ -36,7 +36,7 @@ use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
 use crate::inspect::plan::{
-    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, length, plan_response,
+    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, WindowCause, length, plan_response,
     until_class_is_known,
 };
 use crate::inspect::rules::Head;
@@ -230,6 +230,15 @@ impl Watch {
         let message = message.map_err(|_| Reason::ScannerFailed)?;
         Ok(Some(Self { clients, message: message.from_client(session.source()) }))
     }
+
+    /// For a body that flows on behind what was gathered of it.
+    fn of_stream(self, gathering: &Gathering, flow: Flow, mode: StreamScan) -> Watchers {
+        let sampled = flow == Flow::Said(WindowCause::Media) && mode == StreamScan::Async;
+        let sampling = gathering.sampling().filter(|_| sampled);
+        let batches = sampling.map_or_else(|| Batches::new(mode), Batches::sampled);
+        let left_out = if gathering.reading.is_some() { LeftOut::Read } else { LeftOut::Unseen };
+        Watchers { clients: self.clients, batches: Rc::new(batches), message: self.message, left_out }
+    }
 }
 
 impl Subject<'_> {
@@ -314,8 +323,7 @@ impl Subject<'_> {
             session.note_scan(|noted| noted.unscanned = Some(Unscanned::Stream.label()));
         }
         let watch = self.watch.filter(|_| mode != StreamScan::Off);
-        let watchers =
-            watch.map(|Watch { clients, message }| Watchers { clients, batches: Rc::new(Batches::new(mode)), message });
+        let watchers = watch.map(|watch| watch.of_stream(&gathering, flow, mode));
         gathering.spool.complete();
         if let Some(watchers) = watchers.as_ref().filter(|_| !gathering.spool.is_empty()) {
             let message = watchers.message.window(0, gathering.spool.len());

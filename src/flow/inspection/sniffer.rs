@@ -3,6 +3,7 @@
 use super::reading::Reading;
 use crate::inspect::decode::coding::Coded;
 use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, begins_like_file, look};
+use crate::inspect::sampling::Sampling;
 
 /// Looks at the first bytes of one body. Where a built-in scanner reads it, by its eyes: what a coding looks like says
 /// nothing of what is in it.
@@ -42,7 +43,17 @@ impl Sniffer {
         }
     }
 
-    /// Whether enough came to tell a file from a stream: those that are of no use in parts show at their very beginning.
+    /// Whether what came tells the kind for certain, or tells that there is none.
+    pub fn is_certain(&self) -> bool {
+        self.sight != Sight::NotYet
+    }
+
+    /// How services are shown the rest of a film or a station of which `at` bytes were shown; `None` where all of it is.
+    pub fn sampling(&self, at: u64) -> Option<Sampling> {
+        Sampling::of(self.sight, self.coded, at)
+    }
+
+    /// Whether enough came to tell a file from a stream: most of those that are of no use in parts show at their very beginning.
     pub fn is_sighted(&self, reading: Option<&Reading>) -> bool {
         let first = reading.map_or(&*self.first, Reading::first_bytes);
         self.sight != Sight::NotYet || (!first.is_empty() && !begins_like_file(first))

@@ -34,6 +34,17 @@ pub struct Watchers {
     pub batches: Rc<Batches>,
     /// The message, without the length of any batch.
     pub message: Message,
+    /// Who else sees what is left out of the batches.
+    pub left_out: LeftOut,
+}
+
+/// Who sees bytes that are left out of the batches of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// The built-in scanner reads all of it.
+    Read,
+    /// Nobody: they count as not scanned.
+    Unseen,
 }
 
 /// How long a batch goes on waiting for a service that has too much to do: events come to all streams in the same moment,
@@ -72,7 +83,9 @@ pub async fn deliver(
                 if let Poll::Ready(stop) = scans.as_mut().poll(cx) {
                     return Poll::Ready(Err(stop));
                 }
-                if let Poll::Ready(done) = body.as_mut().poll(cx) {
+                let moved = body.as_mut().poll(cx);
+                watchers.note_left_out(session.ledger);
+                if let Poll::Ready(done) = moved {
                     return Poll::Ready(Ok(done));
                 }
                 if !watchers.batches.take_news() {
@@ -91,6 +104,20 @@ pub async fn deliver(
         Err(Stop::Failed(service)) => {
             session.note_scan(|noted| noted.scanner = Some(service.clone()));
             Err(Reason::ScannerCut)
+        }
+    }
+}
+
+impl Watchers {
+    /// Notes how much was left out so far: clients of stations leave in the middle.
+    fn note_left_out(&self, ledger: &Ledger<'_>) {
+        let skipped = self.batches.skipped();
+        if self.left_out == LeftOut::Unseen && skipped > 0 {
+            ledger.note(|record| {
+                let noted = record.inspected.get_or_insert_default();
+                noted.skipped = skipped;
+                noted.unscanned.get_or_insert(Unscanned::Media.label());
+            });
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Unscanned {
     TooLarge,
     /// It is a live stream, and nobody on its course sees those.
     Stream,
+    /// It is sound or film behind its beginning, of which only a sample is shown.
+    Media,
     /// It belongs to a protocol that was switched to.
     WebSocket,
     /// It is in a tunnel.
@@ -36,6 +38,7 @@ impl Unscanned {
         Unscanned::NoBody,
         Unscanned::TooLarge,
         Unscanned::Stream,
+        Unscanned::Media,
         Unscanned::WebSocket,
         Unscanned::Tunnel,
         Unscanned::Coding,
@@ -52,6 +55,7 @@ impl Unscanned {
             Unscanned::NoBody => "no_body",
             Unscanned::TooLarge => "too_large",
             Unscanned::Stream => "stream",
+            Unscanned::Media => "media",
             Unscanned::WebSocket => "websocket",
             Unscanned::Tunnel => "tunnel",
             Unscanned::Coding => "coding",
