@@ -1,8 +1,11 @@
 //! Where whole events end in a stream, so that what goes out is what its reader can make use of. Pure.
 
+mod messages;
 mod parts;
 
-use parts::Parts;
+use self::messages::Messages;
+use self::parts::Parts;
+use super::plan::kind::is_grpc;
 
 /// The events of one stream, as it comes without a content coding. Constant memory, however long an event is.
 #[derive(Clone, Debug)]
@@ -16,6 +19,8 @@ enum Kind {
     Lines,
     /// Parts end with a line of their own.
     Parts(Parts),
+    /// Messages say how long they are.
+    Messages(Messages),
     /// Nobody knows.
     Anything,
 }
@@ -47,6 +52,10 @@ impl Events {
             | "application/geo+json-seq"
             | "application/x-json-stream" => Kind::Lines,
             "multipart/x-mixed-replace" => boundary.and_then(Parts::new).map_or(Kind::Anything, Kind::Parts),
+            // As text it is base64, in which messages have no border.
+            _ if is_grpc(media_type) && !media_type.starts_with("application/grpc-web-text") => {
+                Kind::Messages(Messages::new())
+            }
             _ => Kind::Anything,
         })
     }
@@ -59,6 +68,7 @@ impl Events {
             Kind::EventStream(line) => of_event_stream(line, piece),
             Kind::Lines => memchr::memrchr(b'\n', piece).map_or(0, |at| at + 1),
             Kind::Parts(parts) => parts.boundary(piece),
+            Kind::Messages(messages) => messages.boundary(piece),
             Kind::Anything => piece.len(),
         }
     }

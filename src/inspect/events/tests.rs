@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 const MIXED: &str = "multipart/x-mixed-replace";
+const GRPC: &str = "application/grpc";
 
 fn events(media_type: &str) -> Events {
     Events::of(media_type, Some(b"frame"))
@@ -65,6 +66,68 @@ fn parts_end_with_the_line_between_them() {
     assert_eq!(camera.boundary(b"--a-b\r\n"), 7);
 }
 
+/// A message of gRPC with these flags and this many bytes.
+fn message(flags: u8, length: u32) -> Vec<u8> {
+    [&[flags][..], &length.to_be_bytes(), &vec![0xff; length as usize]].concat()
+}
+
+#[test]
+fn messages_end_with_their_length() {
+    let (short, empty, trailers) = (message(0, 3), message(1, 0), message(0x80, 2));
+    for media_type in [GRPC, "application/grpc+proto", "application/grpc-web", "application/grpc-web+json"] {
+        for (stream, end) in [
+            (&b""[..], 0),
+            (&short, 8),
+            (&short[..7], 0),
+            (&short[..5], 0),
+            (&short[..1], 0),
+            (&empty, 5),
+            (&[&short[..], &empty].concat(), 13),
+            (&[&short[..], &empty, &trailers].concat(), 20),
+            (&[&short[..], &empty, &trailers[..6]].concat(), 13),
+            (&[&trailers[..], &short[..4]].concat(), 7),
+            (&message(0x81, 300), 305),
+            (&message(0, 70_000)[..70_004], 0),
+        ] {
+            assert_eq!(events(media_type).boundary(stream), end, "{media_type} {} bytes", stream.len());
+        }
+    }
+}
+
+#[test]
+fn a_message_longer_than_its_piece_ends_in_a_later_one() {
+    let (mut events, long) = (events(GRPC), message(0, 100_000));
+    assert_eq!(events.boundary(&long[..2]), 0);
+    assert_eq!(events.boundary(&long[2..70_000]), 0);
+    assert_eq!(events.boundary(&[&long[70_000..], &message(0, 1)[..5]].concat()), long.len() - 70_000);
+    assert_eq!(events.boundary(&[0xff]), 1);
+}
+
+#[test]
+fn lengths_that_cannot_be_hold_nothing_up_for_ever() {
+    // The longest there may be is only counted, and never comes.
+    let mut endless = events(GRPC);
+    assert_eq!(endless.boundary(b"\0\xff\xff\xff\xff"), 0);
+    for _ in 0..3 {
+        assert_eq!(endless.boundary(&[0; 70_000]), 0);
+    }
+    // Flags that no message has: these are no messages, and everything goes out as it comes.
+    for stream in [&b"\x02abcd"[..], b"<html>", b"\x7f", &[&message(0, 1)[..], b"no message"].concat()] {
+        let mut events = events(GRPC);
+        assert_eq!(events.boundary(stream), stream.len());
+        assert_eq!(events.boundary(&message(0, 9)[..3]), 3, "nor does it find its way back");
+    }
+}
+
+#[test]
+fn what_is_like_grpc_is_not() {
+    for media_type in
+        ["application/grpc-web-text", "application/grpc-web-text+proto", "application/grpcx", "application/json"]
+    {
+        assert_eq!(events(media_type).boundary(&message(0, 9)[..7]), 7, "{media_type}");
+    }
+}
+
 #[test]
 fn what_has_no_events_goes_out_as_it_comes() {
     for (media_type, boundary) in
@@ -96,7 +159,53 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(prop::sample::select(words.to_vec()), 0..20).prop_map(|words| words.concat())
 }
 
+/// Whole messages, in which order ever, and lengths that may be anything behind some of them.
+fn any_messages() -> impl Strategy<Value = Vec<u8>> {
+    let flags = prop::sample::select(vec![0, 1, 0x80, 0x81, 0x81, 2, 0xff]);
+    let whole = (prop::sample::select(vec![0, 1, 0x80]), 0u32..40).prop_map(|(flags, length)| message(flags, length));
+    let part = (flags, any::<u32>()).prop_map(|(flags, length)| [&[flags][..], &length.to_be_bytes()].concat());
+    let piece = prop_oneof![6 => whole, 1 => part, 1 => prop::collection::vec(any::<u8>(), 0..9)];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+/// Where the last whole message ends, told with all of the stream at hand; its whole length where it is not one of messages.
+fn last_message(stream: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(flags) = stream.get(at) {
+        if flags & 0x7e != 0 {
+            return stream.len();
+        }
+        let Some(length) = stream.get(at + 1..at + 5) else { break };
+        let end = at as u64 + 5 + u64::from(u32::from_be_bytes(length.try_into().expect("four bytes")));
+        if end > stream.len() as u64 {
+            break;
+        }
+        at = end as usize;
+    }
+    at
+}
+
 proptest! {
+    #[test]
+    fn messages_end_where_their_lengths_say_however_they_are_cut(
+        stream in any_messages(),
+        cuts in prop::collection::vec(any::<usize>(), 0..8),
+    ) {
+        let end = last_message(&stream);
+        prop_assert_eq!(events(GRPC).boundary(&stream), end, "{}", stream.escape_ascii());
+        let pieces = released(events(GRPC), &stream, &cuts);
+        prop_assert_eq!(pieces.last().copied(), Some(end), "{}", stream.escape_ascii());
+        prop_assert!(pieces.is_sorted());
+        let bytes: Vec<usize> = (1..=stream.len()).collect();
+        prop_assert_eq!(released(events(GRPC), &stream, &bytes).last().copied(), Some(end));
+    }
+
+    #[test]
+    fn nothing_goes_out_in_front_of_the_end_of_its_message(stream in any_messages(), cut in any::<usize>()) {
+        let cut = cut % (stream.len() + 1);
+        prop_assert_eq!(events(GRPC).boundary(&stream[..cut]), last_message(&stream[..cut]));
+    }
+
     #[test]
     fn splitting_never_changes_the_sum(
         media_type in prop::sample::select(vec!["text/event-stream", "application/x-ndjson", MIXED, "a/b"]),

@@ -80,10 +80,13 @@ const DOCUMENTS: &[&str] = &[
 /// Whether bodies of this media type have no end of their own: event streams, records written as they happen, parts that
 /// replace each other, gRPC in every form.
 pub fn is_stream(media_type: &str) -> bool {
-    let grpc = media_type.strip_prefix("application/grpc");
-    of_content_type(media_type.as_bytes()) == Push::Declared
-        || STREAMS.contains(&media_type)
-        || grpc.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '+']))
+    of_content_type(media_type.as_bytes()) == Push::Declared || STREAMS.contains(&media_type) || is_grpc(media_type)
+}
+
+/// Whether it is gRPC: over HTTP, or for browsers.
+pub fn is_grpc(media_type: &str) -> bool {
+    let rest = media_type.strip_prefix("application/grpc");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '+']))
 }
 
 /// Whether it is sound or film.

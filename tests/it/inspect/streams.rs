@@ -16,11 +16,12 @@ use crate::support::script::{Scripted, path};
 use crate::support::wire::Wire;
 
 /// A type, its first event, and the second.
-const DECLARED: [(&str, &str, &str); 5] = [
+const DECLARED: [(&str, &str, &str); 6] = [
     ("text/event-stream", "data: one\n\n", "id: 7\ndata: two\n\n"),
     ("text/event-stream; charset=utf-8", ": hello\r\n\r\n", "data: two\r\n\r\n"),
     ("application/x-ndjson", "{\"n\":1}\n", "{\"n\":2}\n"),
     ("application/stream+json", "[1]\n", "[2]\n"),
+    ("application/grpc+proto", "\0\0\0\0\x03one", "\0\0\0\0\x05twice\x01\0\0\0\0"),
     (
         "multipart/x-mixed-replace; boundary=b",
         "--b\r\nContent-Type: text/plain\r\n\r\none\r\n--b\r\n",
@@ -97,17 +98,44 @@ fn until_the_connection_closes_and_to_old_clients() {
 #[test]
 fn an_event_in_parts_is_held_until_it_is_whole() {
     let proxy = scanning_with(patient);
-    let (mut client, mut served, _origin) =
-        opened(&proxy, "/live", "Content-Type: text/event-stream\r\n", b"data: one\n\n");
+    for (kind, [first, half, other_half, rest], second, third) in [
+        ("text/event-stream", ["data: one\n\n", "data: t", "wo\n\nda", "ta: 3\n\n"], "data: two\n\n", "data: 3\n\n"),
+        (
+            "application/grpc-web+proto",
+            ["\0\0\0\0\x03one", "\0\0\0\0\x08ha", "lf of\n\x01\0\0\0", "\x02ok"],
+            "\0\0\0\0\x08half of\n",
+            "\x01\0\0\0\x02ok",
+        ),
+    ] {
+        let (mut client, mut served, _origin) =
+            opened(&proxy, "/live", &format!("Content-Type: {kind}\r\n"), first.as_bytes());
+        client.head();
+        comes(&mut client, first.as_bytes());
+        // It waits for half a second; the rest is here long before.
+        served.send(chunk(half));
+        wait_until_read(&served);
+        served.send(chunk(other_half));
+        let whole = chunk(second);
+        assert_eq!(client.exactly(whole.len()), whole, "{kind}: in one piece");
+        served.send(chunk(rest));
+        comes(&mut client, third.as_bytes());
+    }
+}
+
+#[test]
+fn a_message_longer_than_it_can_be_flows_all_the_same() {
+    let proxy = scanning_with(patient);
+    let first = b"\0\xff\xff\xff\xff and";
+    let (mut client, mut served, _origin) = opened(&proxy, "/live", "Content-Type: application/grpc\r\n", first);
     client.head();
-    comes(&mut client, b"data: one\n\n");
-    // It waits for half a second; the rest is here long before.
-    served.send(chunk("data: t"));
-    wait_until_read(&served);
-    served.send(chunk("wo\n\nda"));
-    assert_eq!(client.exactly(16), chunk("data: two\n\n"), "in one piece");
-    served.send(chunk("ta: 3\n\n"));
-    comes(&mut client, b"data: 3\n\n");
+    comes(&mut client, first);
+    let sent = vec![b'x'; 1 << 20];
+    let (piece, mut sender) = (chunk(&sent), served.twin());
+    let sending = std::thread::spawn(move || sender.send(&piece));
+    comes(&mut client, &sent);
+    sending.join().expect("sent");
+    served.send("0\r\n\r\n");
+    assert_eq!(client.line(), "0");
 }
 
 #[test]
