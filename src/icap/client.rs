@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
 use super::body::{BodyLength, BodySource, gather};
 use super::conversation::{Answer, Conversation, Verdict};
@@ -64,10 +65,18 @@ impl IcapClient {
         &self.settings
     }
 
-    /// A turn to have a piece of a stream judged, first come, first served: nobody waits for those as for a page, and all
-    /// streams may have one in the same moment. `None` never comes; dropping the permit gives the turn to the next.
-    pub async fn turn_of_a_piece(&self) -> Option<SemaphorePermit<'_>> {
-        self.pieces.acquire().await.ok()
+    /// A turn to have a piece of a stream judged by `method`, first come, first served: nobody waits for those as for a
+    /// page, and all streams may have one in the same moment. Dropping the permit gives the turn to the next, dropping the
+    /// future leaves the queue.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when it has not come by `until`. It is counted as any other failure.
+    pub async fn turn_of_a_piece(&self, method: IcapMethod, until: Instant) -> Result<SemaphorePermit<'_>, IcapError> {
+        if let Ok(Ok(turn)) = timeout_at(until, self.pieces.acquire()).await {
+            return Ok(turn);
+        }
+        self.counters.ended(method, Ended::by(ErrorKind::Busy));
+        Err(self.error(ErrorKind::Busy, None))
     }
 
     /// How its servers stand.

@@ -104,7 +104,7 @@ pub struct IcapTimeouts {
     pub idle: Duration,
     /// Time in which the server takes nothing of what is written to it.
     pub write_stall: Duration,
-    /// The whole transaction, and one second more for each MiB moved.
+    /// The whole transaction, and one second more for each MiB moved. A piece of a stream waits as long for its turn.
     pub whole: Duration,
     /// To wait for one of the connections that the server allows.
     pub queue: Duration,

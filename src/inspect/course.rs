@@ -83,7 +83,8 @@ impl Default for Cap {
 /// How ICAP services see streams, which they can only scan in pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamScan {
-    /// A piece goes on to the client at once, and is scanned within 5 seconds; what is found then cuts the stream.
+    /// A piece goes on to the client at once, and is scanned within 5 seconds while the service keeps up; what is found then
+    /// cuts the stream.
     #[default]
     Async,
     /// A piece goes on to the client once it is scanned.

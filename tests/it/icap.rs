@@ -42,7 +42,7 @@ fn client(server: &Scripted) -> Arc<IcapClient> {
 }
 
 /// Runs on one thread, as a worker does, and not for ever.
-fn run<T>(test: impl Future<Output = T>) -> T {
+pub fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { tokio::time::timeout(SOON, test).await.expect("in time") })
 }

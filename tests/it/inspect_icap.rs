@@ -11,6 +11,7 @@ mod requests;
 mod streams;
 mod tickers;
 mod tunnels;
+mod turns;
 mod uploads;
 mod whole;
 

@@ -47,8 +47,8 @@ pub enum LeftOut {
     Unseen,
 }
 
-/// How long a batch goes on waiting for a service that has too much to do: events come to all streams in the same moment,
-/// and their batches are due in the same moment too.
+/// How long a batch that has had its turn is tried again at a service that has too much to do: events come to all streams in
+/// the same moment, and their batches are due in the same moment too.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -56,7 +56,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What ended a stream before its end.
 enum Stop {
     Found(Found),
-    Failed(Arc<str>),
+    Failed(IcapError),
 }
 
 /// Whether a service has seen a batch that goes on.
@@ -101,8 +101,11 @@ pub async fn deliver(
             session.note_found(&found);
             Err(Reason::ContentCut)
         }
-        Err(Stop::Failed(service)) => {
-            session.note_scan(|noted| noted.scanner = Some(service.clone()));
+        Err(Stop::Failed(error)) => {
+            session.note_scan(|noted| {
+                noted.scanner = Some(error.service.clone());
+                noted.threat = Some(error.kind.to_string().into());
+            });
             Err(Reason::ScannerCut)
         }
     }
@@ -173,15 +176,18 @@ async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window:
         // What a service changes in a part cannot be put in its place: that would be for the whole.
         Ok(Outcome::Unchanged { .. } | Outcome::Replaced { .. }) => Ok(Seen::Yes),
         Err(_) if client.settings().on_failure == OnFailure::Pass => Ok(Seen::No),
-        Err(_) => Err(Stop::Failed(client.settings().name.clone())),
+        Err(error) => Err(Stop::Failed(error)),
     }
 }
 
-/// Shows a batch to a service, again where it had too much to do: nothing is held up but this stream.
+/// Shows a batch that is due to a service, again where it had too much to do: nothing is held up but this stream. It waits
+/// for its turns no longer than a transaction may last; what comes then has its own deadlines.
 async fn ask<'b>(client: &IcapClient, message: &Message, batch: &'b Batch) -> Result<Outcome<InMemory<'b>>, IcapError> {
-    let ends = Instant::now() + PATIENCE;
+    let until = Instant::now() + client.settings().timeouts.whole;
+    let mut ends = None;
     loop {
-        let turn = client.turn_of_a_piece().await;
+        let turn = client.turn_of_a_piece(message.method(), until).await?;
+        let ends = *ends.get_or_insert_with(|| Instant::now() + PATIENCE);
         let outcome = client.adapt(message, InMemory(&batch.bytes)).await;
         drop(turn);
         match outcome {

@@ -1,9 +1,13 @@
 //! What the client counts, and the registry of clients across a change of settings.
 
+use std::task::Waker;
+
 use super::server::{PREVIEW, UNCHANGED, options, replace, replace_by, whole};
 use super::*;
 use tether::icap::services::IcapServices;
+use tether::icap::settings::IcapMethod;
 use tether::icap::stats::IcapStats;
+use tokio::time::Instant;
 
 /// Outcomes that are not 0.
 fn counted(stats: &IcapStats) -> Vec<(&'static str, u64)> {
@@ -119,6 +123,27 @@ fn retries_and_waits_are_counted() {
     let stats = client.stats();
     assert_eq!((stats.retries, counted(&stats)), (1, vec![("clean", 1)]));
     assert_eq!(stats.queue.counts.iter().sum::<u64>(), 3, "for OPTIONS and two tries");
+}
+
+#[test]
+fn a_turn_that_does_not_come_is_a_failure() {
+    let server = serve(PREVIEW, |_, _| {});
+    let mut settings = service(&[&server]);
+    settings.max_connections = 1;
+    let client = IcapClient::new(settings);
+    run(async {
+        let later = Instant::now() + SOON;
+        let first = client.turn_of_a_piece(IcapMethod::Respmod, later).await.expect("nobody else wants it");
+        let second = client.turn_of_a_piece(IcapMethod::Reqmod, Instant::now() + SHORT).await;
+        assert_eq!(kind(second.map(drop)), ErrorKind::Busy);
+        assert_eq!(counted(&client.stats()), [("overload", 1)]);
+        let mut third = Box::pin(client.turn_of_a_piece(IcapMethod::Respmod, later));
+        assert!(third.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(first);
+        drop(third.await.expect("who gave up is not waited for"));
+    });
+    assert_eq!((client.stats().open, counted(&client.stats())), (0, vec![("overload", 1)]));
+    assert!(server.seen().is_empty());
 }
 
 #[test]
