@@ -98,6 +98,8 @@ impl Tether {
     /// # Errors
     /// [`Expired`].
     pub async fn until<T>(&self, mut wait: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Result<T, Expired> {
+        // What ran out while nothing was waited for was the deadline of the wait before.
+        self.expired.set(false);
         poll_fn(|cx| {
             if self.expired.replace(false) {
                 return Poll::Ready(Err(Expired));
@@ -108,8 +110,10 @@ impl Tether {
     }
 
     fn next_deadline(&self) -> Instant {
+        // Work that was told and goes on is not waiting: when it waits again, it says until when.
+        let own = if self.expired.get() { far_away() } else { self.deadline.get() };
         let others = [self.half_close_ends.get(), self.attention.get()];
-        others.into_iter().flatten().fold(self.deadline.get(), Instant::min)
+        others.into_iter().flatten().fold(own, Instant::min)
     }
 
     /// Whether the work asked for a poll by `now`; it is asked for no longer.

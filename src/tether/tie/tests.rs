@@ -93,6 +93,20 @@ async fn a_deadline_that_moves_on_does_not_fire_early() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_that_passes_while_nothing_is_waited_for_ends_no_later_wait() {
+    let (_peer, client, tether) = client_and_tether(OnFin::Cancel).await;
+    let work = async {
+        tether.waits(Phase::Idle, Instant::now() + Duration::from_secs(5));
+        // Busy with what came just before that time, and meanwhile it is the turn of others.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        tether.waits(Phase::ClientWrite, Instant::now() + Duration::from_secs(30));
+        let mut taken = pin!(tokio::time::sleep(Duration::from_secs(1)));
+        tether.until(|cx| taken.as_mut().poll(cx)).await
+    };
+    assert_eq!(tied(&client, &tether, pin!(Some(work))).await.expect("done"), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_half_closed_client_is_served_until_its_limit() {
     let limit = Duration::from_secs(30);
     let (mut peer, client, tether) = client_and_tether(OnFin::FinishWithin(limit)).await;
