@@ -6,6 +6,7 @@ mod asking;
 mod quirks;
 mod reloaded;
 mod streams;
+mod timers;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -24,12 +25,16 @@ pub struct Server {
 
 impl Server {
     fn start() -> Server {
-        Server::admitting("127.0.0.0/8")
+        Server::with(|_| {})
     }
 
     fn admitting(net: &str) -> Server {
+        Server::with(|port| port.allow = vec![net.parse().expect("a range")])
+    }
+
+    fn with(change: impl FnOnce(&mut IcapServerSettings)) -> Server {
         let mut port = IcapServerSettings::new("filter", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
-        port.allow = vec![net.parse().expect("a range")];
+        change(&mut port);
         let mut banned = ScanRule::new("banned");
         banned.urls = vec![UrlPattern::parse("banned.test/*").expect("a pattern")];
         let rules = built_in().into_iter().chain([banned]).collect();

@@ -11,7 +11,7 @@ use crate::config::problem::{Place, Problems};
 use crate::config::read::{Completeness, Draft};
 use crate::config::shape::{IcapServerShape, Section, Shape};
 use crate::config::value;
-use crate::icap::server::settings::{IcapServerSettings, loopback};
+use crate::icap::server::settings::IcapServerSettings;
 
 /// The name of the section.
 const ICAP_SERVER: &str = "icap_server";
@@ -43,11 +43,8 @@ fn read(
         shape.allow.as_ref().map(|nets| nets.iter().filter_map(|text| problems.value(text, value::network)).collect());
     // A bind that is missing or bad has been noted; port 0 collides with nothing.
     let address = bind.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let settings = IcapServerSettings {
-        name: name.unwrap_or_else(|| UNNAMED.to_owned()).into(),
-        bind: address,
-        allow: allow.unwrap_or_else(|| loopback().to_vec()),
-    };
+    let mut settings = IcapServerSettings::new(name.as_deref().unwrap_or(UNNAMED), address);
+    settings.allow = allow.unwrap_or(settings.allow);
     let place = shape.bind.as_ref().map_or(Place::File, |text| Place::Text(text.span()));
     let bind = Bind { owner: format!("ICAP server `{}`", settings.name), address, place };
     (settings, bind)

@@ -91,6 +91,11 @@ impl<'a> Session<'a> {
         }
         match &self.transaction {
             Some(transaction) if transaction.is_going_back() => self.close_transaction(Outcome::TimedOut),
+            // A peer that lets pass what could not be judged is not told less than is known.
+            Some(transaction) if transaction.has_found() => {
+                let outcome = transaction.block(&mut self.talk);
+                self.close_transaction(outcome);
+            }
             Some(_) => {
                 self.talk.refuse(Refusal::Timeout);
                 self.close_transaction(Outcome::TimedOut);

@@ -30,6 +30,8 @@ pub(super) struct Transaction {
     filter: Arc<Filter>,
     scan: Option<BodyScan>,
     detector: Detector,
+    /// When its heads were whole.
+    began: Instant,
     /// When a body that says how long it is, or is a file, goes back all the same.
     patience: Instant,
     way: Way,
@@ -83,6 +85,7 @@ impl Transaction {
         Self {
             scan: has_body.then(|| BodyScan::new(&filter.scanner, &codings, DecodeLimits::default())),
             detector: Detector::new(DetectorSettings::from(&filter.hold), signs, now),
+            began: now,
             patience: now + filter.hold.deadline,
             way: if subject.preview == PreviewFirst::Yes { Way::Preview } else { Way::Hold },
             held: Held::new(counters),
@@ -103,9 +106,19 @@ impl Transaction {
         self.way == Way::Back
     }
 
+    /// When the preview began that is still coming.
+    pub fn preview_began(&self) -> Option<Instant> {
+        (self.way == Way::Preview).then_some(self.began)
+    }
+
+    /// Whether something was found.
+    pub fn has_found(&self) -> bool {
+        self.found.is_some()
+    }
+
     /// Whether something was found and the peer could be told at once.
     pub fn is_settled(&self) -> bool {
-        self.found.is_some() && self.way != Way::Preview
+        self.has_found() && self.way != Way::Preview
     }
 
     /// Inspects some of `piece`; `out` is lent to decode into. Gives what was used, and how it goes on.

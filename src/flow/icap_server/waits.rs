@@ -3,7 +3,6 @@
 use std::io::IoSlice;
 use std::net::Shutdown;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::time::Instant;
@@ -11,20 +10,11 @@ use tokio::time::Instant;
 use super::session::{Came, Session};
 use crate::base::phase::Phase;
 use crate::icap::server::conversation::Waits;
+use crate::icap::server::settings::IcapServerTimeouts;
 use crate::net::socket::{poll_recv, poll_send};
 use crate::observe::icap_server::Outcome;
 
-/// A whole head, from its first byte.
-const HEAD: Duration = Duration::from_secs(10);
-/// Between two requests.
-const IDLE: Duration = Duration::from_secs(60);
-/// Silence in a body. Long, because a live ticker behind a proxy is quiet.
-const BODY: Duration = Duration::from_secs(300);
-/// The peer takes nothing of an answer.
-const WRITE_STALL: Duration = Duration::from_secs(30);
-/// For what is on its way to us after the last answer, so that a reset does not take the answer away.
-const LINGER: Duration = Duration::from_secs(2);
-/// The most of it that is read.
+/// The most that is read after the last answer.
 const LINGER_BYTES: usize = 1 << 20;
 /// Bytes read at once: one slice of work.
 const READ: usize = 16 * 1024;
@@ -33,12 +23,21 @@ const READ: usize = 16 * 1024;
 pub(super) struct Lost;
 
 impl Session<'_> {
+    fn limits(&self) -> &IcapServerTimeouts {
+        &self.port.settings.timeouts
+    }
+
     /// When the peer has been silent for too long.
     pub(super) fn deadline(&self) -> Instant {
+        let limits = self.limits();
         match self.talk.waits() {
-            Waits::Heads => self.head_began.unwrap_or(self.active) + HEAD,
-            Waits::Body => self.active + BODY,
-            Waits::Request | Waits::Answer | Waits::Nothing => self.active + IDLE,
+            Waits::Heads => self.head_began.unwrap_or(self.active) + limits.head,
+            Waits::Body => {
+                let preview_began = self.transaction.as_ref().and_then(|transaction| transaction.preview_began());
+                let silence_ends = self.active + limits.body;
+                preview_began.map_or(silence_ends, |began| silence_ends.min(Instant::from_std(began) + limits.preview))
+            }
+            Waits::Request | Waits::Answer | Waits::Nothing => self.active + limits.idle,
         }
     }
 
@@ -96,7 +95,7 @@ impl Session<'_> {
     pub(super) async fn flush(&mut self) -> Result<(), Lost> {
         let (peer, tether) = (self.peer, self.tether);
         while !self.talk.pending().is_empty() {
-            tether.waits(Phase::ClientWrite, Instant::now() + WRITE_STALL);
+            tether.waits(Phase::ClientWrite, Instant::now() + self.limits().write_stall);
             let slice = [IoSlice::new(self.talk.pending())];
             match tether.until(|cx| poll_send(peer, cx, &slice)).await {
                 Ok(Ok(count)) => {
@@ -118,7 +117,7 @@ impl Session<'_> {
     pub(super) async fn linger(&mut self) {
         // Fails only where the peer is gone, which the wait sees.
         let _ = SockRef::from(self.peer).shutdown(Shutdown::Write);
-        self.tether.waits(Phase::OwnAnswer, Instant::now() + LINGER);
+        self.tether.waits(Phase::OwnAnswer, Instant::now() + self.limits().linger);
         let (peer, scratch) = (self.peer, &self.services.scratch);
         let mut left = LINGER_BYTES;
         let read = |cx: &mut Context<'_>| {

@@ -2,8 +2,40 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
+
+/// How long a peer may take for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcapServerTimeouts {
+    /// To begin a request, on a connection on which none is under way.
+    pub idle: Duration,
+    /// To send all heads of a request, from its first byte.
+    pub head: Duration,
+    /// To send a whole preview. It is what the peer has at hand, so it does not wait for an origin.
+    pub preview: Duration,
+    /// Silence in a body.
+    pub body: Duration,
+    /// To take something of an answer.
+    pub write_stall: Duration,
+    /// To close, after the last answer: what is on its way to us until then does not take the answer away by a reset.
+    pub linger: Duration,
+}
+
+impl Default for IcapServerTimeouts {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            head: Duration::from_secs(10),
+            preview: Duration::from_secs(60),
+            // Long, because a live ticker behind a proxy is quiet.
+            body: Duration::from_secs(300),
+            write_stall: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
+        }
+    }
+}
 
 /// One `[[icap_server]]` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +46,14 @@ pub struct IcapServerSettings {
     pub bind: SocketAddr,
     /// Who may ask.
     pub allow: Vec<IpNet>,
+    /// How long a peer may take for what.
+    pub timeouts: IcapServerTimeouts,
 }
 
 impl IcapServerSettings {
     /// A port of this name at `bind` that answers this machine only.
     pub fn new(name: &str, bind: SocketAddr) -> Self {
-        Self { name: name.into(), bind, allow: loopback().to_vec() }
+        Self { name: name.into(), bind, allow: loopback().to_vec(), timeouts: IcapServerTimeouts::default() }
     }
 
     /// Whether a peer may ask.
