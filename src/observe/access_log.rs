@@ -1,4 +1,4 @@
-//! The access log: one line per exchange or tunnel, written at its end, never waited for.
+//! The access log: one line per exchange, tunnel or ICAP transaction of our server, written at its end, never waited for.
 //!
 //! A line is formatted by the worker and queued for a thread of its own. When that thread cannot keep up, because a
 //! disk hangs or nobody reads the pipe, lines are dropped and counted; traffic never waits for the log.
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
@@ -22,6 +22,7 @@ use crate::observe::record::{End, Record};
 pub mod clock;
 pub mod escape;
 mod exchange;
+pub mod icap;
 mod json;
 mod sink;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 mod text;
 
 use exchange::Exchange;
+use icap::IcapMessage;
 use sink::Sink;
 
 /// Lines that may wait for the writing thread. At 100,000 lines a second it may hang for 160 ms before one is lost.
@@ -137,7 +139,16 @@ impl AccessLog {
     /// [`AccessLog::dropped`].
     pub fn write(&self, row: &Row, record: &Record, end: &End) {
         if let Some(open) = &self.open {
-            open.write(&Exchange::new(row, record, end, Instant::now()));
+            let exchange = Exchange::new(row, record, end, Instant::now());
+            open.write(|line| exchange.render(open.format, line));
+        }
+    }
+
+    /// Logs one message that our ICAP server judged on the connection of `row`, which ends now. As [`AccessLog::write`].
+    pub fn write_icap(&self, row: &Row, message: &IcapMessage) {
+        if let Some(open) = &self.open {
+            let line = icap::Line { row, message, ended_at: SystemTime::now() };
+            open.write(|text| line.render(open.format, text));
         }
     }
 
@@ -148,11 +159,11 @@ impl AccessLog {
 }
 
 impl Open {
-    fn write(&self, exchange: &Exchange<'_>) {
+    fn write(&self, render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) {
         LINE.with_borrow_mut(|line| {
             line.clear();
             // Neither fails: a line is formatted into memory, and a lossy queue counts what it does not take.
-            let sent = exchange.render(self.format, line).and_then(|()| self.queue.clone().write_all(line));
+            let sent = render(line).and_then(|()| self.queue.clone().write_all(line));
             if sent.is_err() {
                 self.writer.refused.fetch_add(1, Relaxed);
             }

@@ -3,6 +3,7 @@
 mod aborts;
 mod abuse;
 mod asking;
+mod logged;
 mod quirks;
 mod reloaded;
 mod streams;
@@ -13,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tether::icap::server::settings::IcapServerSettings;
 use tether::inspect::rules::name::UrlPattern;
 use tether::inspect::settings::{ScanRule, built_in};
+use tether::observe::access_log::AccessSink;
 use tether::observe::icap_server::{Asked, Outcome};
 
 use crate::support::proxy::Proxy;
@@ -33,6 +35,10 @@ impl Server {
     }
 
     fn with(change: impl FnOnce(&mut IcapServerSettings)) -> Server {
+        Server::logging(AccessSink::Off, change)
+    }
+
+    fn logging(sink: AccessSink, change: impl FnOnce(&mut IcapServerSettings)) -> Server {
         let mut port = IcapServerSettings::new("filter", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
         change(&mut port);
         let mut banned = ScanRule::new("banned");
@@ -40,6 +46,7 @@ impl Server {
         let rules = built_in().into_iter().chain([banned]).collect();
         let proxy = Proxy::with(|settings| {
             settings.icap_server = vec![port];
+            settings.log.access = sink;
             settings.scan_rules.rules = rules;
         });
         Server { proxy }

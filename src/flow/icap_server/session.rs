@@ -8,12 +8,11 @@ use tracing::info;
 
 use super::IcapPort;
 use super::account::Account;
-use super::transaction::{Closed, Transaction};
+use super::transaction::Transaction;
 use crate::flow::services::Services;
 use crate::icap::head::legible;
 use crate::icap::server::conversation::{Conversation, Waits};
 use crate::icap::server::refusal::Refusal;
-use crate::icap::settings::IcapMethod;
 use crate::net::socket::reset_on_drop;
 use crate::observe::icap_server::{Asked, Outcome};
 use crate::tether::tie::Tether;
@@ -29,6 +28,8 @@ pub(super) struct Session<'a> {
     pub(super) ahead: Vec<u8>,
     /// In a box: most connections have none.
     pub(super) transaction: Option<Box<Transaction>>,
+    /// Transactions so far.
+    pub(super) begun: u32,
     pub(super) fate: Fate,
     /// When the request head under way began; none when there is none.
     pub(super) head_began: Option<Instant>,
@@ -49,8 +50,8 @@ impl<'a> Session<'a> {
     pub fn new(peer: &'a TcpStream, services: &'a Services, port: &'a IcapPort, tether: &'a Tether) -> Self {
         let talk = Conversation::new(services.policy.load().inspect.filter.istag.clone());
         let (ahead, transaction, fate) = (Vec::new(), None, Fate::Open);
-        let (head_began, active) = (None, Instant::now());
-        Self { peer, services, port, tether, talk, ahead, transaction, fate, head_began, active }
+        let (begun, head_began, active) = (0, None, Instant::now());
+        Self { peer, services, port, tether, talk, ahead, transaction, begun, fate, head_began, active }
     }
 
     /// Serves until either side ends it.
@@ -132,25 +133,16 @@ impl<'a> Session<'a> {
             self.fate = Fate::Cut;
         }
         self.active = Instant::now();
-        let told = Told::of(&transaction);
-        let closed = transaction.close(outcome);
-        self.log(&told, &closed);
+        self.log(&transaction, outcome);
+        transaction.close(outcome);
     }
 
-    /// One line for each message that was blocked.
-    fn log(&self, told: &Told, closed: &Closed) {
-        let Some(blocked) = closed.blocked.as_ref() else { return };
-        info!(
-            peer = %self.tether.row().client(),
-            listener = %self.port.settings.name,
-            client = told.client,
-            method = told.method,
-            url = told.url,
-            rule = blocked.rule,
-            by = blocked.by,
-            outcome = closed.outcome.label(),
-            "ICAP message blocked"
-        );
+    /// One line for each message.
+    fn log(&self, transaction: &Transaction, outcome: Outcome) {
+        if self.services.log.is_on() {
+            let told = transaction.told(self.begun, self.talk.status(), outcome, Instant::now().into_std());
+            self.services.log.write_icap(self.tether.row(), &told);
+        }
     }
 
     /// Shows in the live table where the message goes to or comes from.
@@ -158,6 +150,13 @@ impl<'a> Session<'a> {
         let row = self.tether.row();
         row.begin(Instant::now().into_std());
         row.set_destination(&Arc::from(host(url)));
+    }
+}
+
+impl Drop for Session<'_> {
+    /// The peer has gone, or the worker goes: what is still under way has its end, and its line, all the same.
+    fn drop(&mut self) {
+        self.close_transaction(Outcome::Aborted);
     }
 }
 
@@ -169,24 +168,6 @@ pub(super) enum Came {
     Time,
     /// The peer is done, or we are.
     End,
-}
-
-/// What the log says of a message.
-struct Told {
-    client: String,
-    method: &'static str,
-    url: String,
-}
-
-impl Told {
-    fn of(transaction: &Transaction) -> Self {
-        let subject = transaction.subject();
-        Self {
-            client: subject.client.map(|client| client.to_string()).unwrap_or_default(),
-            method: IcapMethod::label(subject.method),
-            url: legible(&subject.url()),
-        }
-    }
 }
 
 /// The host and port of a URL, fit to be shown.

@@ -7,6 +7,7 @@ use super::account::{Account, Held};
 use super::blocked::Blocked;
 use super::filter::Filter;
 use crate::http::push::Push;
+use crate::icap::head::legible;
 use crate::icap::opening::BodyPresence;
 use crate::icap::server::conversation::Conversation;
 use crate::icap::server::subject::{PreviewFirst, Subject};
@@ -16,6 +17,7 @@ use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs, Verdict};
 use crate::inspect::rules::Head;
+use crate::observe::access_log::icap::IcapMessage;
 use crate::observe::counters::WorkerCounters;
 use crate::observe::icap_server::{Asked, Outcome};
 
@@ -30,8 +32,11 @@ pub(super) struct Transaction {
     filter: Arc<Filter>,
     scan: Option<BodyScan>,
     detector: Detector,
+    asked: Asked,
     /// When its heads were whole.
     began: Instant,
+    /// Bytes of its body that came.
+    came: u64,
     /// When a body that says how long it is, or is a file, goes back all the same.
     patience: Instant,
     way: Way,
@@ -51,14 +56,6 @@ enum Way {
     Through,
     /// They are sent back once they are scanned.
     Back,
-}
-
-/// How a transaction was closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Closed {
-    pub outcome: Outcome,
-    /// What was found, for the log.
-    pub blocked: Option<Blocked>,
 }
 
 impl Transaction {
@@ -91,14 +88,11 @@ impl Transaction {
             held: Held::new(counters),
             found: by_head.or(by_coding),
             account: Account::open(counters, asked),
+            asked,
+            came: 0,
             subject,
             filter,
         }
-    }
-
-    /// What it is about.
-    pub fn subject(&self) -> &Subject {
-        &self.subject
     }
 
     /// Whether part of the message went back already.
@@ -136,6 +130,7 @@ impl Transaction {
 
     /// Takes a piece that was inspected.
     pub fn take(&mut self, piece: &[u8], now: Instant, talk: &mut Conversation) {
+        self.came += piece.len() as u64;
         self.detector.add(piece.len() as u64, now);
         match self.way {
             _ if self.found.is_some() => {}
@@ -235,10 +230,25 @@ impl Transaction {
         Outcome::Blocked
     }
 
+    /// What the log says of it: it is number `number` of its connection, was answered with `status`, and ends now so.
+    pub fn told(&self, number: u32, status: u16, outcome: Outcome, now: Instant) -> IcapMessage {
+        IcapMessage {
+            number,
+            took: now.saturating_duration_since(self.began),
+            asked: self.asked,
+            client: self.subject.client,
+            method: self.subject.request_method().to_owned(),
+            url: legible(&self.subject.url()),
+            status,
+            body_bytes: self.came,
+            outcome,
+            found: self.found.as_ref().map(|blocked| (blocked.rule.clone(), blocked.by)),
+        }
+    }
+
     /// It is over.
-    pub fn close(self, outcome: Outcome) -> Closed {
+    pub fn close(self, outcome: Outcome) {
         self.account.close(outcome);
-        Closed { outcome, blocked: self.found }
     }
 
     fn send_back(&mut self, talk: &mut Conversation) {

@@ -63,6 +63,7 @@ impl Session<'_> {
     fn begin(&mut self, subject: Box<Subject>) {
         self.freshen();
         let now = Instant::now().into_std();
+        self.begun += 1;
         self.show(&subject.url());
         let filter = self.services.policy.load().inspect.filter.clone();
         self.transaction = Some(Box::new(Transaction::begin(subject, filter, &self.services.counters, now)));

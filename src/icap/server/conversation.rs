@@ -40,6 +40,8 @@ pub struct Conversation {
     keep: Keep,
     out: Vec<u8>,
     sent: usize,
+    /// The status line of the answer that was begun last.
+    said: &'static str,
 }
 
 #[derive(Debug)]
@@ -89,7 +91,7 @@ pub enum Waits {
 impl Conversation {
     /// A new connection; answers carry this service tag, without quotes.
     pub fn new(istag: Arc<str>) -> Self {
-        Self { state: State::between(), istag, keep: Keep::Open, out: Vec::new(), sent: 0 }
+        Self { state: State::between(), istag, keep: Keep::Open, out: Vec::new(), sent: 0, said: "" }
     }
 
     /// Answers carry this service tag from now on.
@@ -105,6 +107,11 @@ impl Conversation {
     /// Whether the connection ends once everything is sent and the request under way is answered.
     pub fn closes(&self) -> bool {
         self.keep == Keep::Close
+    }
+
+    /// The status of the answer to the message under way or, after its end, to the last one; 0 when none was begun.
+    pub fn status(&self) -> u16 {
+        self.said.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 
     /// What the next input has to bring.
@@ -211,6 +218,7 @@ impl Conversation {
             request: InnerHead::request(request)?,
             response: InnerHead::response(response)?,
         });
+        self.said = "";
         self.state = match (subject.body, subject.preview) {
             (BodyPresence::Absent, _) => State::NoBody,
             (BodyPresence::Present, PreviewFirst::Yes) => State::body(Stage::Preview(0)),

@@ -56,6 +56,12 @@ impl Subject {
         self.request.as_ref().map(InnerHead::url).unwrap_or_default()
     }
 
+    /// Method of the request; empty when there is no request head.
+    pub fn request_method(&self) -> &str {
+        let target = self.request.as_ref().and_then(|head| head.target.as_ref());
+        target.map(|(method, _)| method.as_str()).unwrap_or_default()
+    }
+
     /// `Content-Type` of the message.
     pub fn media_type(&self) -> Option<&[u8]> {
         self.message()?.first(b"content-type")

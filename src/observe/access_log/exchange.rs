@@ -30,12 +30,7 @@ impl<'a> Exchange<'a> {
 
     /// Host and port of the destination; the host without brackets, empty when the target was not understood.
     pub fn destination(&self) -> (&'a str, Option<u16>) {
-        let whole: &str = &self.record.destination;
-        let (host, port) = match whole.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().ok()),
-            None => (whole, None),
-        };
-        (host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host), port)
+        host_and_port(&self.record.destination)
     }
 
     /// Whether the request got as far as a connection to the origin.
@@ -70,4 +65,13 @@ impl<'a> Exchange<'a> {
         line.push(b'\n');
         Ok(())
     }
+}
+
+/// Host and port of a destination; the host without brackets.
+pub(super) fn host_and_port(destination: &str) -> (&str, Option<u16>) {
+    let (host, port) = match destination.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()),
+        None => (destination, None),
+    };
+    (host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host), port)
 }

@@ -98,7 +98,7 @@ pub(super) fn write(exchange: &Exchange<'_>, line: &mut Vec<u8>) -> io::Result<(
 }
 
 /// A value shown as a JSON string.
-struct Shown<T>(T);
+pub(super) struct Shown<T>(pub T);
 
 impl<T: Display> Serialize for Shown<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -107,7 +107,7 @@ impl<T: Display> Serialize for Shown<T> {
 }
 
 /// A duration shown as milliseconds to the microsecond: the waits we promise are shorter than one.
-struct Millis(Duration);
+pub(super) struct Millis(pub Duration);
 
 impl Serialize for Millis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

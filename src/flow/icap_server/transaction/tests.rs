@@ -15,7 +15,7 @@ use crate::inspect::settings::{ScanRule, built_in, eicar};
 struct Played {
     talk: Conversation,
     transaction: Option<Transaction>,
-    closed: Option<Closed>,
+    closed: Option<IcapMessage>,
     counters: Arc<WorkerCounters>,
     began: Instant,
 }
@@ -79,7 +79,10 @@ impl Played {
                 other => panic!("{other:?} in a body"),
             };
             match outcome {
-                Some(outcome) => self.closed = Some(transaction.close(outcome)),
+                Some(outcome) => {
+                    self.closed = Some(transaction.told(1, self.talk.status(), outcome, now));
+                    transaction.close(outcome);
+                }
                 None => self.transaction = Some(transaction),
             }
         }
@@ -248,8 +251,9 @@ fn rules_about_heads_need_no_body() {
     assert!(!played.transaction.as_ref().expect("under way").is_settled(), "the preview is on its way");
     played.end(0);
     assert_eq!(played.outcome(), Outcome::Blocked);
-    let blocked = played.closed.expect("closed").blocked.expect("found");
-    assert_eq!((blocked.rule.as_str(), blocked.by), ("banned", "url"));
+    let told = played.closed.expect("closed");
+    assert_eq!(told.found, Some(("banned".to_owned(), "url")));
+    assert_eq!((told.method.as_str(), told.url.as_str(), told.status), ("GET", "http://banned.test/p", 200));
 }
 
 #[test]
@@ -263,7 +267,9 @@ fn what_cannot_be_decoded_is_blocked() {
         played.chunk(0, body);
         played.end(1);
         assert_eq!(played.outcome(), Outcome::Blocked, "{coding}");
-        assert_eq!(played.closed.expect("closed").blocked.expect("found").rule, rule);
+        let told = played.closed.expect("closed");
+        assert_eq!(told.found, Some((rule.to_owned(), "undecodable")));
+        assert_eq!((told.body_bytes, told.took), (body.len() as u64, Duration::from_millis(1)));
     }
 }
 

@@ -96,7 +96,8 @@ impl Conversation {
     }
 
     /// The status line and what stands in every head; `first` are lines that come before the service tag.
-    fn start(&mut self, status: &str, first: &str) {
+    fn start(&mut self, status: &'static str, first: &str) {
+        self.said = status;
         let istag = self.istag.clone();
         self.put(&format!("ICAP/1.0 {status}\r\n{first}ISTag: \"{istag}\"\r\n"));
         if self.closes() {
