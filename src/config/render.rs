@@ -192,7 +192,8 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
 fn icap_servers(ports: &[IcapServerSettings]) -> Option<Spanned<Vec<Spanned<Section<IcapServerShape>>>>> {
     let shape = |port: &IcapServerSettings| {
         let allow = Some(port.allow.iter().map(|net| unplaced(net.to_string())).collect());
-        unplaced(Section(IcapServerShape { name: text(&port.name), bind: text(port.bind), allow }))
+        let max_connections = Some(number(port.max_connections.into()));
+        unplaced(Section(IcapServerShape { name: text(&port.name), bind: text(port.bind), allow, max_connections }))
     };
     (!ports.is_empty()).then(|| unplaced(ports.iter().map(shape).collect()))
 }

@@ -153,6 +153,7 @@ pub(super) struct IcapServerShape {
     pub name: Option<Text>,
     pub bind: Option<Text>,
     pub allow: Option<Vec<Text>>,
+    pub max_connections: Option<Spanned<Whole>>,
 }
 
 /// `[timeouts]`.

@@ -11,7 +11,6 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 
 use super::services::Services;
-use crate::icap::server::conversation::MAX_CONNECTIONS;
 use crate::icap::server::refusal::Refusal;
 use crate::icap::server::settings::IcapServerSettings;
 use crate::observe::live::Row;
@@ -73,7 +72,7 @@ pub fn serve(peer: TcpStream, row: Arc<Row>, services: Rc<Services>, port: Arc<I
         let tether = Tether::new(guard.row.clone(), OnFin::Cancel);
         let refused = if !guard.port.settings.admits(guard.row.client().ip()) {
             Some(Refusal::Forbidden)
-        } else if open > MAX_CONNECTIONS {
+        } else if open > guard.port.settings.max_connections {
             Some(Refusal::Overloaded)
         } else {
             None

@@ -1,4 +1,4 @@
-//! `[[icap_server]]`: names, addresses, who may ask.
+//! `[[icap_server]]`: names, addresses, who may ask, and over how many connections.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -17,6 +17,8 @@ use crate::icap::server::settings::IcapServerSettings;
 const ICAP_SERVER: &str = "icap_server";
 /// What a section without a name is called.
 const UNNAMED: &str = "icap";
+/// More than anybody asks for.
+const MOST_CONNECTIONS: u64 = 65_536;
 
 /// The ports of our ICAP server and what they listen on; there are none by default.
 pub(super) fn check(draft: &Draft<'_, Shape>, problems: &mut Problems) -> (Vec<IcapServerSettings>, Vec<Bind>) {
@@ -45,6 +47,12 @@ fn read(
     let address = bind.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let mut settings = IcapServerSettings::new(name.as_deref().unwrap_or(UNNAMED), address);
     settings.allow = allow.unwrap_or(settings.allow);
+    let connections = shape.max_connections.as_ref().and_then(|written| {
+        let help = "write 1 to 65536; Squid waits when it has as many as it was told";
+        problems.number(written, 1..=MOST_CONNECTIONS, ("no server has so few or so many connections", help))
+    });
+    let connections = connections.and_then(|count| u32::try_from(count).ok());
+    settings.max_connections = connections.unwrap_or(settings.max_connections);
     let place = shape.bind.as_ref().map_or(Place::File, |text| Place::Text(text.span()));
     let bind = Bind { owner: format!("ICAP server `{}`", settings.name), address, place };
     (settings, bind)

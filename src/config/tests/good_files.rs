@@ -177,12 +177,12 @@ fn a_service_under_tls_arrives_with_those_who_stand_by() {
 #[test]
 fn icap_servers_arrive_and_answer_this_machine_only() {
     let settings = good(
-        "[[icap_server]]\nbind = \"127.0.0.1:1345\"\n[[icap_server]]\nname = \"squid\"\nbind = \"[::]:1346\"\nallow = [\"10.0.0.0/8\"]\n",
+        "[[icap_server]]\nbind = \"127.0.0.1:1345\"\n[[icap_server]]\nname = \"squid\"\nbind = \"[::]:1346\"\nallow = [\"10.0.0.0/8\"]\nmax_connections = 9\n",
     );
     let ip = |text: &str| text.parse().expect("an address");
     let [plain, squid] = &settings.icap_server[..] else { panic!("two were written") };
     assert_eq!(*plain, IcapServerSettings::new("icap", "127.0.0.1:1345".parse().expect("address")));
-    assert_eq!((&*squid.name, squid.allow.len()), ("squid", 1));
+    assert_eq!((&*squid.name, squid.allow.len(), squid.max_connections), ("squid", 1, 9));
     assert!(squid.admits(ip("10.1.2.3")) && !squid.admits(ip("127.0.0.1")) && plain.admits(ip("::1")));
     assert!(good("").icap_server.is_empty(), "there is none unless it is written");
 }

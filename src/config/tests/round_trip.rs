@@ -154,10 +154,11 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
 }
 
 fn icap_servers() -> impl Strategy<Value = Vec<IcapServerSettings>> {
-    let port = (any::<IpAddr>(), prop::collection::vec(network(), 0..3));
+    let port = (any::<IpAddr>(), prop::collection::vec(network(), 0..3), 1..=65_536_u32);
     prop::collection::btree_map("[A-Za-z0-9._-]{1,20}", port, 0..3).prop_map(|ports| {
-        let port = |(name, (ip, allow)): (String, (IpAddr, _))| IcapServerSettings {
+        let port = |(name, (ip, allow, max_connections)): (String, (IpAddr, _, _))| IcapServerSettings {
             allow,
+            max_connections,
             ..IcapServerSettings::new(&name, SocketAddr::new(ip, 0))
         };
         ports.into_iter().map(port).collect()

@@ -46,7 +46,7 @@ impl Session<'_> {
 
     fn tell_options(&mut self, service: IcapMethod) {
         self.freshen();
-        self.talk.options(service);
+        self.talk.options(service, self.port.settings.max_connections);
         self.count(Asked::Options, Outcome::Told);
     }
 

@@ -13,8 +13,6 @@ use crate::icap::settings::IcapMethod;
 
 mod answers;
 
-pub use answers::MAX_CONNECTIONS;
-
 /// What the input asks for next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {

@@ -46,6 +46,8 @@ pub struct IcapServerSettings {
     pub bind: SocketAddr,
     /// Who may ask.
     pub allow: Vec<IpNet>,
+    /// Most connections at once. It is told in OPTIONS; those beyond it have a 503.
+    pub max_connections: u32,
     /// How long a peer may take for what.
     pub timeouts: IcapServerTimeouts,
 }
@@ -53,7 +55,14 @@ pub struct IcapServerSettings {
 impl IcapServerSettings {
     /// A port of this name at `bind` that answers this machine only.
     pub fn new(name: &str, bind: SocketAddr) -> Self {
-        Self { name: name.into(), bind, allow: loopback().to_vec(), timeouts: IcapServerTimeouts::default() }
+        Self {
+            name: name.into(),
+            bind,
+            allow: loopback().to_vec(),
+            // Squid waits when it has as many: a low number would bring back the outage this server is to prevent.
+            max_connections: 4096,
+            timeouts: IcapServerTimeouts::default(),
+        }
     }
 
     /// Whether a peer may ask.

@@ -3,7 +3,7 @@
 use tether::observe::icap_server::{Asked, Outcome};
 
 use super::Server;
-use super::asking::{ENDLESS, UNCHANGED, chunk, respmod};
+use super::asking::{END, ENDLESS, UNCHANGED, chunk, respmod};
 
 #[test]
 fn refused_and_closed() {
@@ -47,6 +47,24 @@ fn who_is_not_admitted_is_told_so() {
     let head = wire.head();
     assert!(head.starts_with("ICAP/1.0 403 Forbidden\r\n"), "{head}");
     assert_eq!(wire.rest().0, b"");
+}
+
+#[test]
+fn more_connections_than_were_offered() {
+    let server = Server::with(|port| port.max_connections = 1);
+    let mut first = server.connect();
+    first.send("OPTIONS icap://s.test/respmod ICAP/1.0\r\n\r\n");
+    assert!(first.head().contains("Max-Connections: 1\r\n"));
+    let mut second = server.connect();
+    let head = second.head();
+    assert!(head.starts_with("ICAP/1.0 503 Service Overloaded\r\n"), "{head}");
+    assert_eq!(second.rest().0, b"");
+    first.send([respmod("Allow: 204\r\n", ENDLESS).as_bytes(), END].concat());
+    assert!(first.head().starts_with(UNCHANGED), "who was here goes on");
+    drop(first);
+    server.wait_until_empty();
+    server.connect().send("OPTIONS icap://s.test/respmod ICAP/1.0\r\n\r\n");
+    server.wait_for(Asked::Options, Outcome::Told, 2);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The whole process within its means: streams keep to their lane, and what is given up when room runs out.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tether::base::reason::Reason;
+use tether::config::settings::Settings;
+use tether::icap::server::settings::IcapServerSettings;
 use tether::limits::settings::LimitMode;
 
 use super::{at, get_with, page, site, ticking, ticks, tunnel_to};
@@ -13,7 +16,7 @@ use crate::support::answer::answer;
 use crate::support::proxy::Proxy;
 use crate::support::rules::{asking_from, keep, limited_with, rule, wait_for_use};
 use crate::support::script::Scripted;
-use crate::support::wire::How;
+use crate::support::wire::{How, Wire};
 
 const A: &str = "127.0.0.2";
 const B: &str = "127.0.0.3";
@@ -59,10 +62,16 @@ fn resident() -> u64 {
 
 /// A proxy that is out of memory once [`burden`] is held.
 fn narrow(limits: &str) -> (Proxy, u64) {
+    narrow_with(limits, |_| {})
+}
+
+/// The same after `change`.
+fn narrow_with(limits: &str, change: impl FnOnce(&mut Settings)) -> (Proxy, u64) {
     let memory = (resident() + 128 * 1024 * 1024) * 10 / 7;
     let proxy = Proxy::with(|settings| {
         keep(settings, limits);
         settings.limits.memory = Some(memory);
+        change(settings);
     });
     (proxy, memory)
 }
@@ -122,6 +131,30 @@ fn a_process_out_of_memory_gives_up_one_thing_after_the_other() {
         wait_for_level(&proxy, 0);
         assert_eq!(answer(&mut asking_from(B, &proxy, page(&other))).text(), "/page");
         ticking(&mut asking_from(A, &proxy, ticks(&p1)));
+    });
+}
+
+#[test]
+fn other_proxies_are_told_that_nothing_is_scanned_now() {
+    alone("limits::overload::other_proxies_are_told_that_nothing_is_scanned_now", || {
+        let port = IcapServerSettings::new("filter", SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let (proxy, memory) = narrow_with("", |settings| settings.icap_server = vec![port]);
+        let mut squid = Wire::connect(proxy.app().icap_server_addresses()[0]);
+        let asked = "REQMOD icap://s.test/reqmod ICAP/1.0\r\nAllow: 204\r\nEncapsulated: req-hdr=0, null-body=45\r\n\r\n\
+            GET http://o.test/ HTTP/1.1\r\nHost: o.test\r\n\r\n";
+        squid.send(asked);
+        assert!(squid.head().starts_with("ICAP/1.0 204 "));
+        let burden = burden(memory);
+        wait_for_level(&proxy, 4);
+        squid.send(asked);
+        assert!(squid.head().starts_with("ICAP/1.0 503 "));
+        assert_eq!(squid.rest().0, b"");
+        assert!(shed(&proxy, "shed_scans") >= 1);
+        drop(burden);
+        wait_for_level(&proxy, 0);
+        let mut squid = Wire::connect(proxy.app().icap_server_addresses()[0]);
+        squid.send(asked);
+        assert!(squid.head().starts_with("ICAP/1.0 204 "));
     });
 }
 

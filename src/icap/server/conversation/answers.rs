@@ -6,19 +6,17 @@ use crate::icap::opening::BodyPresence;
 use crate::icap::server::subject::Subject;
 use crate::icap::settings::IcapMethod;
 
-/// Squid waits when it has as many connections: a low number would bring back the outage this server is to prevent.
-pub const MAX_CONNECTIONS: u32 = 4096;
-
 /// Seconds for which what OPTIONS says holds.
 const OPTIONS_TTL: u32 = 300;
 
 impl Conversation {
-    /// What the service that adapts these offers (RFC 3507 section 4.10). A preview of nothing lets a stream go on at once.
-    pub fn options(&mut self, service: IcapMethod) {
+    /// What the service that adapts these offers (RFC 3507 section 4.10), over so many connections. A preview of nothing lets
+    /// a stream go on at once.
+    pub fn options(&mut self, service: IcapMethod, max_connections: u32) {
         let method = service.label();
         self.start("200 OK", &format!("Methods: {method}\r\n"));
         self.put(&format!(
-            "Preview: 0\r\nTransfer-Preview: *\r\nAllow: 204\r\nMax-Connections: {MAX_CONNECTIONS}\r\nOptions-TTL: {OPTIONS_TTL}\r\n\
+            "Preview: 0\r\nTransfer-Preview: *\r\nAllow: 204\r\nMax-Connections: {max_connections}\r\nOptions-TTL: {OPTIONS_TTL}\r\n\
              X-Include: X-Client-IP, X-Client-Username, X-Authenticated-User\r\nEncapsulated: null-body=0\r\n\r\n"
         ));
     }

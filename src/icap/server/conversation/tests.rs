@@ -29,7 +29,7 @@ fn serve(input: &[u8], play: Play, step: usize) -> (String, Vec<u8>, Option<Refu
         loop {
             match talk.next(&mut piece) {
                 Ok(Event::More) => break,
-                Ok(Event::Options(service)) => talk.options(service),
+                Ok(Event::Options(service)) => talk.options(service, 4096),
                 Ok(Event::Judge(subject)) => about = Some(subject),
                 Ok(Event::Data(data)) => body.extend_from_slice(data),
                 Ok(Event::PreviewEnd) if matches!(play, Play::Unchanged) => talk.unchanged(),
@@ -216,7 +216,7 @@ fn nothing_is_kept_between_requests() {
     let mut talk = Conversation::new("r1".into());
     let mut input = &b"OPTIONS icap://s.test/respmod ICAP/1.0\r\n\r\n"[..];
     assert_eq!(talk.next(&mut input), Ok(Event::Options(IcapMethod::Respmod)));
-    talk.options(IcapMethod::Respmod);
+    talk.options(IcapMethod::Respmod, 4096);
     talk.sent(3);
     assert!(talk.pending().starts_with(b"P/1.0"));
     talk.sent(talk.pending().len());
