@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{json, refusal};
 use super::view::AdminView;
+use crate::base::inspection::ScanMode;
 use crate::base::phase::Phase;
 use crate::observe::live::StreamView;
 
@@ -41,6 +42,9 @@ struct Stream<'a> {
     bytes_in: u64,
     bytes_out: u64,
     stream: bool,
+    /// As in the access log.
+    scan: Option<&'static str>,
+    stream_kind: Option<&'static str>,
     upstreams: u32,
 }
 
@@ -75,6 +79,8 @@ fn stream(row: &StreamView) -> Stream<'_> {
         bytes_in: row.bytes_in,
         bytes_out: row.bytes_out,
         stream: row.stream,
+        scan: row.scan.map(ScanMode::label),
+        stream_kind: row.evidence,
         upstreams: row.upstreams,
     }
 }

@@ -13,11 +13,11 @@ use super::{Console, admin_address};
 
 const PATH: &str = "/api/v1/streams";
 
-const HEADINGS: [&str; 11] =
-    ["ID", "CLIENT", "LISTENER", "DESTINATION", "KIND", "PHASE", "AGE", "IDLE", "IN", "OUT", "UPSTREAMS"];
+const HEADINGS: [&str; 12] =
+    ["ID", "CLIENT", "LISTENER", "DESTINATION", "KIND", "PHASE", "SCAN", "AGE", "IDLE", "IN", "OUT", "UPSTREAMS"];
 
 /// Columns from this one on are numbers and stand to the right.
-const FIRST_NUMBER: usize = 6;
+const FIRST_NUMBER: usize = 7;
 
 /// What the admin port answers.
 #[derive(Debug, Deserialize)]
@@ -39,6 +39,8 @@ struct Stream {
     idle_ms: u64,
     bytes_in: u64,
     bytes_out: u64,
+    scan: Option<String>,
+    stream_kind: Option<String>,
     upstreams: u32,
 }
 
@@ -82,12 +84,19 @@ fn cells(stream: &Stream) -> [String; HEADINGS.len()] {
         destination.to_owned(),
         stream.kind.clone(),
         stream.phase.clone(),
+        scan(stream),
         age(stream.age_ms),
         age(stream.idle_ms),
         size(stream.bytes_in),
         size(stream.bytes_out),
         stream.upstreams.to_string(),
     ]
+}
+
+/// How it is inspected and, where it flows, why.
+fn scan(stream: &Stream) -> String {
+    let words: Vec<&str> = [&stream.scan, &stream.stream_kind].into_iter().flatten().map(String::as_str).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(" ") }
 }
 
 #[cfg(test)]
@@ -99,16 +108,16 @@ mod tests {
         let page: Page = serde_json::from_str(
             r#"{"streams":[
                 {"id":1,"client":"127.0.0.1:5000","listener":"office","destination":"h:80","phase":"response_body",
-                 "kind":"http","age_ms":12,"idle_ms":3,"bytes_in":1,"bytes_out":2048,"upstreams":1},
+                 "kind":"http","age_ms":12,"idle_ms":3,"bytes_in":1,"bytes_out":2048,"scan":"window","stream_kind":"idle_gap","upstreams":1},
                 {"id":12,"client":"[::1]:6","listener":"a\u001b[2J","destination":"","phase":"idle",
                  "kind":"http","age_ms":61000,"idle_ms":60000,"bytes_in":0,"bytes_out":0,"upstreams":0,"new":true}
             ],"total":9500}"#,
         )
         .expect("page");
         let expected = "\
-ID  CLIENT          LISTENER  DESTINATION  KIND  PHASE            AGE   IDLE  IN     OUT  UPSTREAMS
-1   127.0.0.1:5000  office    h:80         http  response_body   12ms    3ms  1B  2.0KiB          1
-12  [::1]:6         a\u{fffd}[2J     -            http  idle           1m01s  1m00s  0B      0B          0
+ID  CLIENT          LISTENER  DESTINATION  KIND  PHASE          SCAN               AGE   IDLE  IN     OUT  UPSTREAMS
+1   127.0.0.1:5000  office    h:80         http  response_body  window idle_gap   12ms    3ms  1B  2.0KiB          1
+12  [::1]:6         a\u{fffd}[2J     -            http  idle           -                1m01s  1m00s  0B      0B          0
 2 of 9500 shown; /api/v1/streams?limit=9500 has them all
 ";
         assert_eq!(table(&page), expected);

@@ -10,7 +10,12 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use crate::base::inspection::ScanMode;
 use crate::base::phase::Phase;
+
+mod view;
+
+pub use view::StreamView;
 
 /// An upstream still open this long after its client's hang-up is an orphan.
 pub const ORPHAN_AFTER: Duration = Duration::from_millis(100);
@@ -65,6 +70,10 @@ pub struct Row {
     phase: AtomicU8,
     kind: AtomicU8,
     stream: AtomicBool,
+    /// 0 while nobody looks at the bodies of the exchange, else the mode behind it.
+    scan: AtomicU8,
+    /// Of the last exchange that was seen in windows.
+    evidence: Mutex<Option<&'static str>>,
     destination: Mutex<Arc<str>>,
 }
 
@@ -117,6 +126,7 @@ impl Row {
         self.bytes_in.store(0, Relaxed);
         self.bytes_out.store(0, Relaxed);
         self.kind.store(Kind::Http as u8, Relaxed);
+        self.scan.store(0, Relaxed);
     }
 
     /// Names the destination; cheap to repeat with the same one.
@@ -165,6 +175,21 @@ impl Row {
         let _ = self.gone.compare_exchange(0, now, Relaxed, Relaxed);
     }
 
+    /// Notes how the bodies of the exchange are inspected; for windows, by what evidence the response was let flow.
+    pub fn set_scan(&self, mode: ScanMode, evidence: Option<&'static str>) {
+        if mode == ScanMode::Window {
+            *self.evidence.lock().unwrap_or_else(PoisonError::into_inner) = evidence;
+        }
+        self.scan.store(mode as u8 + 1, Relaxed);
+    }
+
+    fn scan(&self) -> (Option<ScanMode>, Option<&'static str>) {
+        let number = usize::from(self.scan.load(Relaxed));
+        let mode = number.checked_sub(1).and_then(|number| ScanMode::ALL.get(number)).copied();
+        let flows = mode == Some(ScanMode::Window);
+        (mode, flows.then(|| *self.evidence.lock().unwrap_or_else(PoisonError::into_inner)).flatten())
+    }
+
     /// The exchange goes on as a stream.
     pub fn stream_began(&self) {
         self.stream.store(true, Relaxed);
@@ -199,58 +224,6 @@ impl Row {
     pub fn upstreams(&self) -> u32 {
         self.upstreams.load(Relaxed)
     }
-
-    fn snapshot(&self, now: u64) -> StreamView {
-        let since = self.since.load(Relaxed);
-        let gone = self.gone.load(Relaxed);
-        let orphaned = gone != 0 && Duration::from_millis(now.saturating_sub(gone)) > ORPHAN_AFTER;
-        StreamView {
-            id: self.id,
-            client: self.client,
-            listener: self.listener.clone(),
-            destination: self.destination.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            phase: self.phase(),
-            kind: Kind::from_u8(self.kind.load(Relaxed)),
-            age: Duration::from_millis(now.saturating_sub(since)),
-            idle: Duration::from_millis(now.saturating_sub(self.active.load(Relaxed))),
-            bytes_in: self.bytes_in.load(Relaxed),
-            bytes_out: self.bytes_out.load(Relaxed),
-            stream: self.stream.load(Relaxed),
-            upstreams: self.upstreams.load(Relaxed),
-            orphaned,
-        }
-    }
-}
-
-/// One row as the API shows it.
-#[derive(Clone, Debug)]
-pub struct StreamView {
-    /// Connection id.
-    pub id: u64,
-    /// Client address.
-    pub client: SocketAddr,
-    /// Name of the listener it came in by.
-    pub listener: Arc<str>,
-    /// `host:port`; empty before the first request.
-    pub destination: Arc<str>,
-    /// What it waits for.
-    pub phase: Phase,
-    /// What kind of exchange.
-    pub kind: Kind,
-    /// Since the exchange began (or the connection, before the first).
-    pub age: Duration,
-    /// Since a byte moved.
-    pub idle: Duration,
-    /// Bytes read from the client in this exchange.
-    pub bytes_in: u64,
-    /// Bytes written to the client in this exchange.
-    pub bytes_out: u64,
-    /// The exchange goes on as a stream.
-    pub stream: bool,
-    /// Upstream sockets held.
-    pub upstreams: u32,
-    /// The client is gone for more than [`ORPHAN_AFTER`] and upstream sockets are left.
-    pub orphaned: bool,
 }
 
 /// The rows of one worker. The lock is taken at accept, at close and by the admin thread.
@@ -284,6 +257,8 @@ impl LiveTable {
             phase: AtomicU8::new(Phase::Idle as u8),
             kind: AtomicU8::new(Kind::Http as u8),
             stream: AtomicBool::new(false),
+            scan: AtomicU8::new(0),
+            evidence: Mutex::new(None),
             destination: Mutex::new(empty.clone()),
         });
         let slot = self.lock().insert(row.clone());
@@ -336,6 +311,22 @@ mod tests {
     fn row(table: &Arc<LiveTable>, id: u64) -> Arc<Row> {
         let nothing: Arc<str> = "".into();
         table.insert(id, "127.0.0.1:1".parse().expect("address"), "office".into(), &nothing)
+    }
+
+    #[test]
+    fn how_an_exchange_is_inspected_is_forgotten_with_it() {
+        let table = LiveTable::new(Instant::now());
+        let row = row(&table, 1);
+        let shown = || (table.snapshot()[0].scan, table.snapshot()[0].evidence);
+        assert_eq!(shown(), (None, None));
+        row.set_scan(ScanMode::Whole, None);
+        assert_eq!(shown(), (Some(ScanMode::Whole), None));
+        row.set_scan(ScanMode::Window, Some("idle_gap"));
+        assert_eq!(shown(), (Some(ScanMode::Window), Some("idle_gap")));
+        row.begin(Instant::now());
+        assert_eq!(shown(), (None, None));
+        row.set_scan(ScanMode::None, None);
+        assert_eq!(shown(), (Some(ScanMode::None), None));
     }
 
     #[test]

@@ -23,7 +23,11 @@ impl Session<'_> {
 
     /// Notes something about how the exchange under way was inspected.
     pub fn note_scan(&self, note: impl FnOnce(&mut Noted)) {
-        self.ledger.note(|record| note(record.inspected.get_or_insert_default()));
+        self.ledger.note(|record| {
+            let noted = record.inspected.get_or_insert_default();
+            note(noted);
+            self.tether.row().set_scan(noted.mode, noted.evidence);
+        });
     }
 
     /// Notes that the response passes and is not scanned. Why its request did not is kept where that is noted already.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tether::base::reason::Reason;
 use tether::config::settings::Settings;
 use tether::inspect::settings::eicar;
@@ -9,6 +10,7 @@ use tether::inspect::settings::eicar;
 use super::eicar::assert_cut;
 use super::wrapped::{Framing, chunk, gzip_in_pieces};
 use super::{impatient, logged, logging, metric, patient, scanning_with, wait_until_nothing_is_left};
+use crate::support::admin;
 use crate::support::answer::{answer, answer_body, answer_head, try_answer};
 use crate::support::client::{asking, get};
 use crate::support::origin::Origin;
@@ -66,7 +68,7 @@ fn a_silence_lets_it_flow() {
 }
 
 #[test]
-fn the_log_says_why_it_flowed() {
+fn the_log_and_the_api_say_why_it_flows() {
     let folder = tempfile::tempdir().expect("a folder");
     let proxy = scanning_with(|settings| {
         impatient(settings);
@@ -75,6 +77,9 @@ fn the_log_says_why_it_flowed() {
     let (mut client, mut served) = ticker(&proxy, ("/ticks", ""), b"tick");
     client.head();
     comes(&mut client, "tick");
+    let page: Value = serde_json::from_str(&admin::ask(&proxy, "/api/v1/streams").1).expect("JSON");
+    let row = &page["streams"][0];
+    assert_eq!((&row["scan"], &row["stream_kind"]), (&"window".into(), &"idle_gap".into()), "{row}");
     served.send("0\r\n\r\n");
     assert_eq!(client.line(), "0");
     let line = logged(&proxy, folder.path(), 1);
