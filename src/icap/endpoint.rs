@@ -156,8 +156,13 @@ impl Endpoint {
 
     /// Whether it would be asked now.
     pub fn is_available(&self, now: Instant) -> bool {
-        let held = self.known().held;
-        held.is_none_or(|held| held <= now) && self.breaker().would_admit(now.into_std())
+        self.held_for(now).is_none() && self.breaker().would_admit(now.into_std())
+    }
+
+    /// How long it asked to be left alone yet.
+    fn held_for(&self, now: Instant) -> Option<Duration> {
+        let held = self.known().held?;
+        (held > now).then(|| held - now)
     }
 
     /// A connection: an idle one where that will do, else a new one.

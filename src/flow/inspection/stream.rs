@@ -20,7 +20,7 @@ use crate::flow::session::Session;
 use crate::flow::transfer::Transfer;
 use crate::icap::body::InMemory;
 use crate::icap::client::IcapClient;
-use crate::icap::error::{Blame, IcapError};
+use crate::icap::error::{Blame, ErrorKind, IcapError};
 use crate::icap::message::Message;
 use crate::icap::outcome::{Judgement, Outcome};
 use crate::icap::settings::OnFailure;
@@ -181,18 +181,26 @@ async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window:
 }
 
 /// Shows a batch that is due to a service, again where it had too much to do: nothing is held up but this stream. It waits
-/// for its turns no longer than a transaction may last; what comes then has its own deadlines.
+/// for its turns, and for servers that asked to be left alone, no longer than a transaction may last; what comes then has
+/// its own deadlines.
 async fn ask<'b>(client: &IcapClient, message: &Message, batch: &'b Batch) -> Result<Outcome<InMemory<'b>>, IcapError> {
     let until = Instant::now() + client.settings().timeouts.whole;
     let mut ends = None;
     loop {
         let turn = client.turn_of_a_piece(message.method(), until).await?;
-        let ends = *ends.get_or_insert_with(|| Instant::now() + PATIENCE);
+        let ends = ends.get_or_insert_with(|| Instant::now() + PATIENCE);
         let outcome = client.adapt(message, InMemory(&batch.bytes)).await;
         drop(turn);
-        match outcome {
-            Err(error) if error.kind.blame() == Blame::Load && Instant::now() < ends => sleep(PAUSE).await,
-            outcome => return outcome,
+        let now = Instant::now();
+        let kind = outcome.as_ref().err().map(|error| error.kind);
+        match kind.and_then(ErrorKind::retry_after) {
+            // Nobody is asked meanwhile, so there is nothing to try.
+            Some(pause) if now < until => {
+                sleep_until(until.min(now + pause)).await;
+                *ends = (*ends).max(Instant::now() + PATIENCE);
+            }
+            None if kind.map(ErrorKind::blame) == Some(Blame::Load) && now < *ends => sleep(PAUSE).await,
+            _ => return outcome,
         }
     }
 }

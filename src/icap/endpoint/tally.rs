@@ -46,6 +46,14 @@ impl Endpoints {
         Rank::ALL.into_iter().find_map(|rank| self.begin_among(rank, not))
     }
 
+    /// Why there is no server to begin at: it is load and no failure where one that works has asked to be left alone.
+    pub fn why_none(&self) -> ErrorKind {
+        let now = Instant::now();
+        let works = |one: &&Arc<Endpoint>| one.breaker().would_admit(now.into_std());
+        let waits = self.all.iter().filter(works).filter_map(|one| one.held_for(now));
+        waits.min().map_or(ErrorKind::Unavailable, |retry_after| ErrorKind::HeldOff { retry_after })
+    }
+
     fn begin_among(&self, rank: Rank, not: Option<&Arc<Endpoint>>) -> Option<Transaction> {
         let now = Instant::now();
         let is_fit = |one: &&Arc<Endpoint>| {

@@ -1,5 +1,6 @@
 //! Streams before services: each piece is a message of its own, and what is found in one stops the rest.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use tether::inspect::book::InspectRule;
@@ -223,6 +224,28 @@ fn a_service_that_fails_in_the_middle_cuts_or_is_passed_by() {
             drop(client);
             scene.wait_until_empty();
         }
+    }
+}
+
+#[test]
+fn a_service_that_asks_to_be_left_alone_for_a_while_cuts_nothing() {
+    for streams in [StreamScan::Async, StreamScan::Sync] {
+        let refused = AtomicBool::new(false);
+        let scanner = Scanner::answering(PREVIEW, move |visit, shown| {
+            let full = shown.field("X-Scan-Window") != Some("0") && !refused.swap(true, Ordering::Relaxed);
+            visit.send(if full { "ICAP/1.0 503 Overloaded\r\nRetry-After: 1\r\n\r\n" } else { UNCHANGED });
+        });
+        let scene = Scene::with(vec![scanner.named("av")], seen(streams));
+        let origin = Origin::bind();
+        let (mut client, mut served) = flowing(&scene, &origin);
+        let more = event(BATCH, "more");
+        served.send(&more);
+        assert_eq!(client.exactly(more.len()), more.as_bytes());
+        served.finish();
+        assert_eq!(remains(&mut client), (Vec::new(), How::Fin), "{streams:?}");
+        assert_eq!((told(&scene.line(0))[0], scene.ended(Ended::Overload)), ("done", 1), "{streams:?}");
+        drop(client);
+        scene.wait_until_empty();
     }
 }
 
