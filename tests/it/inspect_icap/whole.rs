@@ -62,6 +62,7 @@ fn a_service_is_told_what_it_needs_and_no_secrets() {
     let shown = scanner.shown().remove(0);
     assert!(shown.head.starts_with("RESPMOD icap://"), "{}", shown.head);
     assert_eq!((shown.field("X-Client-IP"), shown.field("Allow")), (Some("127.0.0.1"), Some("204")));
+    assert_eq!(shown.field("X-Server-IP"), Some("127.0.0.1"));
     assert!(shown.inner.starts_with(&format!("GET http://{}/a?b=c HTTP/1.1\r\n", origin.address())), "{}", shown.inner);
     assert!(shown.inner.contains("\r\n\r\nHTTP/1.1 200 OK\r\n"), "{}", shown.inner);
     assert!(!format!("{}{}", shown.head, shown.inner).contains("secret"), "{}{}", shown.head, shown.inner);
