@@ -246,7 +246,6 @@ impl IcapClient {
                     let kind = ErrorKind::NotScanned(status);
                     return Err(settled(&mut transaction, kind, exchange.into_body()));
                 }
-                transaction.settle(Ok(()));
                 Ok(Reply::Replaced { report, head, exchange: Box::new(exchange), transaction })
             }
         }

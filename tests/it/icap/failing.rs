@@ -156,6 +156,22 @@ fn nobody_listens() {
 }
 
 #[test]
+fn a_head_without_its_body_is_no_success() {
+    let server = serve(PREVIEW, |visit, ask| {
+        whole(visit, ask);
+        visit.send(replace("HTTP/1.1 200 OK\r\n\r\n", "5\r\nhel"));
+        visit.finish();
+    });
+    let client = client(&server);
+    run(async {
+        for _ in 0..5 {
+            assert_eq!(kind(scan(&client, b"hello").await), ErrorKind::Closed);
+        }
+        assert_eq!(kind(scan(&client, b"hello").await), ErrorKind::Unavailable, "it is left alone now");
+    });
+}
+
+#[test]
 fn it_is_configured_wrongly() {
     let server = serve(PREVIEW, |visit, _| {
         visit.send("ICAP/1.0 404 Service not found\r\n\r\n");

@@ -7,6 +7,7 @@ use tether::inspect::book::InspectRule;
 use tether::inspect::course::StreamScan;
 
 use super::*;
+use crate::icap::server::replace;
 use crate::support::answer::{BodyEnd, answer_head};
 use crate::support::origin::Origin;
 use crate::support::wire::{How, find};
@@ -185,19 +186,25 @@ fn a_stream_that_services_do_not_see_is_counted() {
     assert!(scanner.visits().is_empty());
 }
 
-/// A service that says that the first message is clean, and fails with the others.
-fn failing_later() -> Scanner {
-    Scanner::answering(PREVIEW, |visit, shown| {
+/// A service that says that the first message is clean, and answers the others so.
+fn failing_later(answer: String) -> Scanner {
+    Scanner::answering(PREVIEW, move |visit, shown| {
         let first = shown.field("X-Scan-Window") == Some("0");
-        visit.send(if first { UNCHANGED } else { "ICAP/1.0 500 Server error\r\n\r\n" });
+        visit.send(if first { UNCHANGED } else { &answer });
     })
+}
+
+/// An error, and a body that is broken off: some servers do so where they find something in it.
+fn failures() -> [String; 2] {
+    let broken_off = replace("HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n", "5\r\ndata:\r\n0\r\n\r\n");
+    ["ICAP/1.0 500 Server error\r\n\r\n".to_owned(), broken_off]
 }
 
 #[test]
 fn a_service_that_fails_in_the_middle_cuts_or_is_passed_by() {
-    for streams in [StreamScan::Async, StreamScan::Sync] {
+    for (streams, fails) in [StreamScan::Async, StreamScan::Sync].into_iter().zip(failures()) {
         for on_failure in [OnFailure::Block, OnFailure::Pass] {
-            let scanner = failing_later();
+            let scanner = failing_later(fails.clone());
             let service = IcapService { on_failure, ..scanner.named("av") };
             let scene = Scene::with(vec![service], seen(streams));
             let origin = Origin::bind();
