@@ -102,6 +102,8 @@ pub struct EndpointState {
     pub breaker: BreakerState,
     /// What it told of itself, if it was asked.
     pub options: Option<Arc<ServiceOptions>>,
+    /// The service tag of its last answer that had one, whatever it was asked.
+    pub istag: Option<String>,
     /// What went wrong last, if nothing went right since.
     pub trouble: Option<ErrorKind>,
 }
@@ -139,9 +141,9 @@ impl Endpoint {
 
     /// How it stands.
     pub fn state(&self) -> EndpointState {
-        let (options, trouble) = {
+        let (options, istag, trouble) = {
             let known = self.known();
-            (known.options.clone(), known.trouble)
+            (known.options.clone(), known.istag.clone(), known.trouble)
         };
         EndpointState {
             server: self.url.text().clone(),
@@ -150,6 +152,7 @@ impl Endpoint {
             connections: self.pool.usage(),
             breaker: self.breaker().state(),
             options,
+            istag,
             trouble,
         }
     }
