@@ -1,14 +1,16 @@
-//! What has to be done now and then, whatever the traffic: idle connections to scanners are closed, and hosts that turned out
-//! to be live streams are learned.
+//! What has to be done now and then, whatever the traffic: idle connections to scanners are closed, verdicts under tags that
+//! these gave up are voided, and hosts that turned out to be live streams are learned.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot::{Receiver, Sender, channel};
 use tokio::time::sleep;
 
 use super::reload::Reloader;
+use crate::icap::services::IcapServices;
+use crate::inspect::verdicts::Verdicts;
 use crate::policy::bypass::Learn;
 use crate::policy::bypass::entry::BypassRule;
 use crate::policy::bypass::pattern::Pattern;
@@ -56,10 +58,22 @@ async fn rounds(reloader: &Reloader) {
     loop {
         let services = reloader.policy().load().inspect.services.clone();
         services.tidy().await;
+        note_tags(&services, &reloader.inspection().verdicts);
         if reloader.bypass().learn_mode() == Learn::On {
             learn(reloader);
         }
         sleep(INTERVAL).await;
+    }
+}
+
+/// A service may be asked nothing for a while, as everything is known: what its servers tell of themselves meanwhile counts.
+fn note_tags(services: &IcapServices, verdicts: &Verdicts) {
+    for service in services.stats() {
+        for server in &service.servers {
+            if let Some(tag) = &server.istag {
+                verdicts.tagged(&service.service, &server.server, Some(tag), Instant::now());
+            }
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod stream;
 pub mod tunnel;
 pub mod upload;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::ask::Replaced;
@@ -64,6 +65,8 @@ pub struct Inspection {
     pub extension: Box<str>,
     /// What ranges of addresses on the bypass list leave out, once it is known which address was dialled.
     pub skips: Skips,
+    /// The address of the origin, once it is known which was dialled.
+    pub server: Option<IpAddr>,
     /// The request body, where it was looked at.
     pub upload: Option<Upload>,
 }
@@ -134,6 +137,7 @@ pub fn begin(
         said,
         extension,
         skips: Skips::NONE,
+        server: None,
         upload: None,
     };
     Ok(Begun::Inspected(Box::new(inspection)))

@@ -137,7 +137,7 @@ impl IcapClient {
 
     /// Asks one server, and another where the first does not answer as it should.
     async fn ask<B: BodySource>(&self, message: &Message, held: &Preview, mut body: B) -> Result<Reply<B>, IcapError> {
-        let mut transaction = self.endpoints.begin(None).ok_or_else(|| self.error(ErrorKind::Unavailable, None))?;
+        let mut transaction = self.endpoints.begin(None).ok_or_else(|| self.error(self.endpoints.why_none(), None))?;
         for tries in 1.. {
             let endpoint = transaction.endpoint().clone();
             let failed = match self.attempt(transaction, message, held, body).await {
@@ -246,7 +246,6 @@ impl IcapClient {
                     let kind = ErrorKind::NotScanned(status);
                     return Err(settled(&mut transaction, kind, exchange.into_body()));
                 }
-                transaction.settle(Ok(()));
                 Ok(Reply::Replaced { report, head, exchange: Box::new(exchange), transaction })
             }
         }

@@ -8,9 +8,9 @@ mod answer;
 mod sending;
 
 use std::ops::Range;
-use std::time::Duration;
 
 pub use self::answer::{Answer, Event, Verdict};
+use self::answer::{read_inner, retry_after};
 use self::sending::Sender;
 use super::adapted::AdaptedHead;
 use super::chunks::{Decoder, Piece};
@@ -22,14 +22,11 @@ use super::opening::Opening;
 use super::request::{write_message, write_options};
 use super::settings::{AllowUnchanged, IcapMethod, PartialContent};
 use super::url::ServiceUrl;
-use crate::http::framing::decimal;
 
 /// Most answers of 100 in one conversation.
 const MOST_CONTINUES: u8 = 3;
 /// An adapted body may always be this large, in bytes; beyond, twice the original.
 const ADAPTED_MAX: u64 = 64 * 1024 * 1024;
-/// Longest wait that a server may ask for.
-const LONGEST_RETRY: u64 = 60;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
@@ -236,6 +233,10 @@ impl Conversation {
 
     /// Decides by the status; `None` when more has to be read before there is an answer.
     fn take_head(&mut self, head: IcapHead) -> Result<Option<Box<Answer>>, Fault> {
+        // ICAP has none of its own (RFC 3507 section 4.4.2): there would be two ways to read what follows.
+        if head.field("Transfer-Encoding").is_some() {
+            return Err(Fault::Field);
+        }
         if head.lists("Connection", "close") || head.field("Trailer").is_some() {
             self.afterwards = Afterwards::MustClose;
         }
@@ -380,19 +381,6 @@ impl Conversation {
             _ => Ok(()),
         }
     }
-}
-
-fn read_inner(inner: &[u8], parts: Encapsulated) -> Result<AdaptedHead, Fault> {
-    match parts.head {
-        Some(InnerHead::Request) => AdaptedHead::request(inner),
-        Some(InnerHead::Response) => AdaptedHead::response(inner),
-        None => Err(Fault::Encapsulated),
-    }
-}
-
-fn retry_after(head: &IcapHead) -> Option<Duration> {
-    let seconds = decimal(head.field("Retry-After")?.trim_ascii())?;
-    Some(Duration::from_secs(seconds.min(LONGEST_RETRY)))
 }
 
 #[cfg(test)]

@@ -102,6 +102,8 @@ pub struct EndpointState {
     pub breaker: BreakerState,
     /// What it told of itself, if it was asked.
     pub options: Option<Arc<ServiceOptions>>,
+    /// The service tag of its last answer that had one, whatever it was asked.
+    pub istag: Option<String>,
     /// What went wrong last, if nothing went right since.
     pub trouble: Option<ErrorKind>,
 }
@@ -139,9 +141,9 @@ impl Endpoint {
 
     /// How it stands.
     pub fn state(&self) -> EndpointState {
-        let (options, trouble) = {
+        let (options, istag, trouble) = {
             let known = self.known();
-            (known.options.clone(), known.trouble)
+            (known.options.clone(), known.istag.clone(), known.trouble)
         };
         EndpointState {
             server: self.url.text().clone(),
@@ -150,14 +152,20 @@ impl Endpoint {
             connections: self.pool.usage(),
             breaker: self.breaker().state(),
             options,
+            istag,
             trouble,
         }
     }
 
     /// Whether it would be asked now.
     pub fn is_available(&self, now: Instant) -> bool {
-        let held = self.known().held;
-        held.is_none_or(|held| held <= now) && self.breaker().would_admit(now.into_std())
+        self.held_for(now).is_none() && self.breaker().would_admit(now.into_std())
+    }
+
+    /// How long it asked to be left alone yet.
+    fn held_for(&self, now: Instant) -> Option<Duration> {
+        let held = self.known().held?;
+        (held > now).then(|| held - now)
     }
 
     /// A connection: an idle one where that will do, else a new one.

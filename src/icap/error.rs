@@ -70,8 +70,13 @@ impl Fault {
 pub enum ErrorKind {
     /// The service is not set to adapt this kind of message.
     NotOffered,
-    /// Every server is known not to work, or has asked to be left alone for a while.
+    /// Every server is known not to work.
     Unavailable,
+    /// No server is asked: those that work have asked to be left alone for a while, as they had too much to do.
+    HeldOff {
+        /// When the first of them may be asked again.
+        retry_after: Duration,
+    },
     /// All connections that the server allows are in use, and stayed so.
     Busy,
     /// The name of the server has no address.
@@ -150,7 +155,7 @@ impl ErrorKind {
     pub const fn blame(self) -> Blame {
         match self {
             ErrorKind::Configuration(_) | ErrorKind::Untrusted => Blame::Configuration,
-            ErrorKind::Overloaded { .. } | ErrorKind::Busy => Blame::Load,
+            ErrorKind::Overloaded { .. } | ErrorKind::HeldOff { .. } | ErrorKind::Busy => Blame::Load,
             ErrorKind::NotOffered
             | ErrorKind::Unavailable
             | ErrorKind::BadRequest
@@ -167,6 +172,7 @@ impl ErrorKind {
             self,
             ErrorKind::NotOffered
                 | ErrorKind::Unavailable
+                | ErrorKind::HeldOff { .. }
                 | ErrorKind::BadRequest
                 | ErrorKind::BodyFailed
                 | ErrorKind::BodyCut
@@ -174,11 +180,21 @@ impl ErrorKind {
         )
     }
 
+    /// How long the servers asked to be left alone, where they did.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            ErrorKind::HeldOff { retry_after } => Some(retry_after),
+            ErrorKind::Overloaded { retry_after, .. } => retry_after,
+            _ => None,
+        }
+    }
+
     /// The word in logs and metrics.
     pub const fn label(self) -> &'static str {
         match self {
             ErrorKind::NotOffered => "not_offered",
             ErrorKind::Unavailable => "unavailable",
+            ErrorKind::HeldOff { .. } => "held_off",
             ErrorKind::Busy => "busy",
             ErrorKind::Unresolved => "unresolved",
             ErrorKind::Unreachable => "unreachable",
@@ -208,6 +224,7 @@ impl fmt::Display for ErrorKind {
         match self {
             ErrorKind::NotOffered => f.write_str("it is not set to adapt this kind of message"),
             ErrorKind::Unavailable => f.write_str("none of its servers works at the moment"),
+            ErrorKind::HeldOff { .. } => f.write_str("it has too much to do, and asked to be left alone for a while"),
             ErrorKind::Busy => f.write_str("all connections it allows are in use"),
             ErrorKind::Unresolved => f.write_str("its name has no address"),
             ErrorKind::Unreachable => f.write_str("it refuses connections or cannot be reached"),

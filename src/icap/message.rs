@@ -3,6 +3,7 @@
 mod part;
 mod tunnel;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use httparse::{EMPTY_HEADER, Header, Status};
@@ -50,7 +51,7 @@ impl Message {
     /// # Errors
     /// [`BadMessage::Head`], also for a `url` that is not absolute or cannot stand in a request line.
     pub fn request_to(url: &str, head: &[u8]) -> Result<Self, BadMessage> {
-        if !url.contains("://") || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !url.contains("://") || !url.bytes().all(|byte| byte.is_ascii_graphic() || !byte.is_ascii()) {
             return Err(BadMessage::Head);
         }
         Self::of_request(Some(url), head)
@@ -67,7 +68,7 @@ impl Message {
         let (Some(method), Some(written), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
             return Err(BadMessage::Head);
         };
-        let target = target.unwrap_or(written);
+        let target = &*in_ascii(target.unwrap_or(written));
         let line = format!("{method} {target} HTTP/1.{minor}\r\n");
         Ok(Self {
             method: IcapMethod::Reqmod,
@@ -201,6 +202,22 @@ impl Message {
     }
 }
 
+/// A target as services see it: origins are sent the bytes beyond ASCII that browsers would escape (RFC 3986 section 2.1),
+/// where a client wrote them so, but a service may not take them.
+pub(super) fn in_ascii(target: &str) -> Cow<'_, str> {
+    if target.is_ascii() {
+        return Cow::Borrowed(target);
+    }
+    let mut escaped = String::new();
+    for byte in target.bytes() {
+        match byte.is_ascii() {
+            true => escaped.push(char::from(byte)),
+            false => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 fn is_whole(head: &[u8], parsed: usize) -> bool {
     parsed == head.len() && head_length(head) == Ok(Some(parsed))
 }
@@ -322,6 +339,17 @@ mod tests {
         for url in ["/a.zip", "o.test:443", "http://o.test/ HTTP/1.1\r\nX: y", "http://o.test/a b", ""] {
             assert_eq!(Message::request_to(url, b"GET / HTTP/1.1\r\n\r\n").err(), Some(BadMessage::Head), "{url:?}");
         }
+    }
+
+    #[test]
+    fn services_see_targets_in_ascii() {
+        let request = "GET /\u{e4}.exe?\u{20ac}=%C3 HTTP/1.1\r\nHost: o.test\r\n\r\n";
+        let message = Message::request_to("http://o.test/\u{e4}.exe?\u{20ac}=%C3", request.as_bytes()).expect("good");
+        assert_eq!(
+            text(&message.request_head(Credentials::Sent)),
+            "GET http://o.test/%C3%A4.exe?%E2%82%AC=%C3 HTTP/1.1\r\nHost: o.test\r\n\r\n"
+        );
+        assert_eq!(message.extension(), "exe");
     }
 
     #[test]

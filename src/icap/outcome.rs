@@ -121,10 +121,11 @@ impl<B: BodySource> Reply<B> {
                 underway.end(if blocked { Ended::Blocked } else { Ended::Clean });
                 Outcome::Unchanged { report, body }
             }
-            Reply::Replaced { report, head, exchange, transaction } => {
+            Reply::Replaced { report, head, exchange, mut transaction } => {
                 // Whoever is told so may not care for the page.
                 if judge(&report, Some(&head), original) == Judgement::Blocked {
                     underway.count(Ended::Blocked);
+                    transaction.has_verdict();
                 }
                 let body = AdaptedBody::new(exchange, head.declared, transaction, underway);
                 Outcome::Replaced { report, head, body }
@@ -271,6 +272,7 @@ impl<B: BodySource> AdaptedBody<B> {
     /// It is whole. A response whose body came back as it went is as good as unchanged; of a request the head counts.
     fn over(&mut self, body: B) {
         self.coming = Coming::Over(body);
+        self.transaction.settle(Ok(()));
         let untouched = self.same == Sameness::Same && self.underway.method() == IcapMethod::Respmod;
         self.underway.end(if untouched { Ended::Clean } else { Ended::Modified });
     }

@@ -1,27 +1,28 @@
 //! The connections to one server: never more than it allows, idle ones included, whoever asks on whatever thread.
 
 mod link;
+mod queue;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::link::{Link, Seat};
+use self::queue::{Place, Queue};
 use super::error::ErrorKind;
 use crate::net::socket::Idle;
 
-/// Most that may wait for a connection.
-const LONGEST_QUEUE: u32 = 64;
 /// How long an idle connection is kept while nothing else is known.
 const KEPT_AT_FIRST: Duration = Duration::from_secs(30);
 /// However soon a server closes, an idle connection is tried for this long.
 const KEPT_AT_LEAST: Duration = Duration::from_secs(2);
 /// Most requests on one connection.
 const MOST_REQUESTS: u32 = 100;
-/// After a transaction that was given up, the server may still be busy with it for about this long.
+/// After a transaction that was given up, the server may still be busy with it for about this long: it has not seen yet that
+/// the connection is reset. At most half of its connections are left alone for that: nobody waits for work because of those
+/// who left, and what a server may have too much then stands in its backlog for a moment.
 const COOLING: Duration = Duration::from_secs(1);
 /// Successes after which one more connection is tried, once the server had too much to do.
 const SUCCESSES_PER_STEP: u32 = 10;
@@ -51,7 +52,7 @@ struct State {
     window: u32,
     successes: u32,
     used: u32,
-    waiting: u32,
+    queue: Queue,
     cooling: Vec<Instant>,
     idle: Vec<Kept>,
     keep: Duration,
@@ -63,7 +64,6 @@ struct State {
 pub struct Pool {
     ceiling: u32,
     state: Mutex<State>,
-    freed: Notify,
 }
 
 /// What is given to who asks for a connection.
@@ -112,16 +112,17 @@ impl Pool {
             window: u32::MAX,
             successes: 0,
             used: 0,
-            waiting: 0,
+            queue: Queue::default(),
             cooling: Vec::new(),
             idle: Vec::new(),
             keep: KEPT_AT_FIRST,
             keeping: Keeping::On,
         };
-        Arc::new(Self { ceiling: ceiling.max(1), state: Mutex::new(state), freed: Notify::new() })
+        Arc::new(Self { ceiling: ceiling.max(1), state: Mutex::new(state) })
     }
 
-    /// An idle connection, or leave to make one. Dropping the future leaves the queue.
+    /// An idle connection, or leave to make one; who comes while others wait waits behind them. Dropping the future leaves
+    /// the queue.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when none becomes free within `limit`, or too many wait.
@@ -129,30 +130,32 @@ impl Pool {
         let deadline = Instant::now() + limit;
         let mut place = None;
         loop {
-            let until = match self.try_take(wanted, Instant::now()) {
-                Tried::Taken(taken) => {
-                    self.freed.notify_one();
-                    return Ok(taken);
-                }
+            let until = match self.try_take(wanted, place.as_ref(), Instant::now()) {
+                Tried::Taken(taken) => return Ok(taken),
                 Tried::Again(dropped) => {
                     drop(dropped);
                     continue;
                 }
                 Tried::Wait(cooled) => cooled.map_or(deadline, |cooled| cooled.min(deadline)),
             };
-            if place.is_none() {
+            let Some(queued) = &place else {
+                // What became free before that has called nobody.
                 place = Some(Place::queue(self)?);
-            }
-            // A place that has cooled down wakes nobody: its time does.
-            let woken = timeout_at(until, self.freed.notified()).await;
-            if woken.is_err() && Instant::now() >= deadline {
+                continue;
+            };
+            // A place that has cooled down calls nobody: its time does.
+            let called = timeout_at(until, queued.called()).await;
+            if called.is_err() && Instant::now() >= deadline {
                 return Err(ErrorKind::Busy);
             }
         }
     }
 
-    fn try_take(self: &Arc<Self>, wanted: Wanted, now: Instant) -> Tried {
+    fn try_take(self: &Arc<Self>, wanted: Wanted, place: Option<&Place<'_>>, now: Instant) -> Tried {
         let mut state = self.lock();
+        if !state.queue.lets(place) {
+            return Tried::Wait(None);
+        }
         let mut dropped = Vec::new();
         if wanted == Wanted::Any
             && let Some(link) = state.pop_idle(now, &mut dropped)
@@ -166,7 +169,8 @@ impl Pool {
             return Tried::Again(dropped);
         }
         state.cooling.retain(|until| *until > now);
-        if state.used + (state.cooling.len() as u32) < state.limit(self.ceiling) {
+        let limit = state.limit(self.ceiling);
+        if state.used + (state.cooling.len() as u32).min(limit / 2) < limit {
             state.used += 1;
             return Tried::Taken(Taken::Seat(Seat::new(self.clone())));
         }
@@ -189,8 +193,7 @@ impl Pool {
             return drop(kept);
         }
         state.idle.push(kept);
-        drop(state);
-        self.freed.notify_one();
+        state.queue.call_first();
     }
 
     /// Closes what is idle, and from now on what comes back: a kept connection refers to its pool, which would keep both
@@ -255,7 +258,7 @@ impl Pool {
             open: state.used,
             idle: state.idle.len() as u32,
             limit: state.limit(self.ceiling),
-            waiting: state.waiting,
+            waiting: state.queue.len() as u32,
         }
     }
 
@@ -264,9 +267,10 @@ impl Pool {
         state.used -= 1;
         if end == link::SeatEnd::Cooling {
             state.cooling.push(Instant::now() + COOLING);
+            let over = state.cooling.len().saturating_sub(self.ceiling as usize / 2);
+            state.cooling.drain(..over);
         }
-        drop(state);
-        self.freed.notify_one();
+        state.queue.call_first();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -298,26 +302,6 @@ impl State {
 
     fn learn_shorter(&mut self) {
         self.keep = (self.keep / 2).max(KEPT_AT_LEAST);
-    }
-}
-
-/// A place in the queue.
-struct Place<'a>(&'a Pool);
-
-impl<'a> Place<'a> {
-    fn queue(pool: &'a Pool) -> Result<Self, ErrorKind> {
-        let mut state = pool.lock();
-        if state.waiting >= LONGEST_QUEUE {
-            return Err(ErrorKind::Busy);
-        }
-        state.waiting += 1;
-        Ok(Self(pool))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
     }
 }
 

@@ -19,6 +19,7 @@ fn server(host: &str, breaker: BreakerState) -> EndpointState {
         connections: PoolUsage { open: 5, idle: 3, limit: 32, waiting: 1 },
         breaker,
         options: None,
+        istag: None,
         trouble: (breaker == BreakerState::Open).then_some(ErrorKind::Unreachable),
     }
 }

@@ -31,8 +31,6 @@ use crate::inspect::verdicts::{Flight, Verdict as Said};
 
 /// Longer than any transaction: each has its own deadlines.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// Largest body that a service may send in the place of a small one.
-const LARGEST_ANSWER: u64 = 64 << 20;
 
 /// Something else in the place of a message.
 #[derive(Debug)]
@@ -211,9 +209,6 @@ enum Kept {
 async fn keep<B: BodySource>(session: &Session<'_>, mut body: AdaptedBody<B>) -> Result<(Spool, Sameness), Kept> {
     let mut spool = session.spool();
     while let Some(bytes) = body.next().await.map_err(Kept::Failed)? {
-        if spool.len() + bytes.len() as u64 > LARGEST_ANSWER {
-            return Err(Kept::NoRoom);
-        }
         spool.push(&bytes).map_err(|_| Kept::NoRoom)?;
         poll_fn(|cx| spool.poll_ready(cx)).await.map_err(|_| Kept::NoRoom)?;
     }

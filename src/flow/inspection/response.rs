@@ -228,7 +228,9 @@ impl Watch {
         }
         let message = Message::response_to(&inspection.url, &inspection.request_head, transfer.response_head());
         let message = message.map_err(|_| Reason::ScannerFailed)?;
-        Ok(Some(Self { clients, message: message.from_client(session.source()) }))
+        let message = message.from_client(session.source());
+        let message = inspection.server.into_iter().fold(message, Message::from_server);
+        Ok(Some(Self { clients, message }))
     }
 
     /// For a body that flows on behind what was gathered of it.

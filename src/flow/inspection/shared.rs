@@ -92,8 +92,9 @@ impl Session<'_> {
 }
 
 impl Inspection {
-    /// Says which address was dialled: entries of the bypass list may go by it.
+    /// Says which address was dialled: entries of the bypass list may go by it, and services are told.
     pub fn dialled(&mut self, session: &Session<'_>, address: IpAddr) {
+        self.server = Some(address);
         let bypass = session.services.inspection.bypass.load();
         if !bypass.entries().is_empty() {
             let subject = self.subject(session, Some(address));

@@ -20,11 +20,12 @@ use crate::flow::session::Session;
 use crate::flow::transfer::Transfer;
 use crate::icap::body::InMemory;
 use crate::icap::client::IcapClient;
-use crate::icap::error::{Blame, IcapError};
+use crate::icap::error::{Blame, ErrorKind, IcapError};
 use crate::icap::message::Message;
 use crate::icap::outcome::{Judgement, Outcome};
 use crate::icap::settings::OnFailure;
 use crate::inspect::plan::Unscanned;
+use crate::inspect::verdicts::Verdicts;
 
 /// Those who see a stream in batches.
 pub struct Watchers {
@@ -57,6 +58,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 enum Stop {
     Found(Found),
     Failed(IcapError),
+}
+
+/// What a service is shown of a stream.
+#[derive(Clone, Copy)]
+struct Shown<'b> {
+    batch: &'b Batch,
+    /// Its number.
+    window: u64,
+    /// Where it counts what the service says its tag is.
+    verdicts: &'b Verdicts,
 }
 
 /// Whether a service has seen a batch that goes on.
@@ -132,7 +143,8 @@ async fn scan(watchers: &Watchers, services: &Services, ledger: &Ledger<'_>) -> 
         window += 1;
         services.counters.inspection.windows.add(1);
         for client in &watchers.clients {
-            match Box::pin(scan_one(client, &watchers.message, &batch, window)).await {
+            let shown = Shown { batch: &batch, window, verdicts: &services.inspection.verdicts };
+            match Box::pin(scan_one(client, &watchers.message, shown)).await {
                 Ok(Seen::Yes) => {}
                 Ok(Seen::No) => ledger.note(|record| {
                     let noted = record.inspected.get_or_insert_default();
@@ -166,33 +178,52 @@ async fn next(batches: &Batches) -> Option<Batch> {
     .await
 }
 
-async fn scan_one(client: &IcapClient, message: &Message, batch: &Batch, window: u64) -> Result<Seen, Stop> {
-    let message = message.window(window, batch.bytes.len() as u64);
-    let original = message.status();
-    match ask(client, &message, batch).await {
-        Ok(outcome) if outcome.judgement(original) == Judgement::Blocked => {
-            Err(Stop::Found(found(client, outcome.report())))
-        }
-        // What a service changes in a part cannot be put in its place: that would be for the whole.
-        Ok(Outcome::Unchanged { .. } | Outcome::Replaced { .. }) => Ok(Seen::Yes),
+async fn scan_one(client: &IcapClient, message: &Message, shown: Shown<'_>) -> Result<Seen, Stop> {
+    match ask(client, message, shown).await {
+        Ok(None) => Ok(Seen::Yes),
+        Ok(Some(found)) => Err(Stop::Found(found)),
         Err(_) if client.settings().on_failure == OnFailure::Pass => Ok(Seen::No),
         Err(error) => Err(Stop::Failed(error)),
     }
 }
 
 /// Shows a batch that is due to a service, again where it had too much to do: nothing is held up but this stream. It waits
-/// for its turns no longer than a transaction may last; what comes then has its own deadlines.
-async fn ask<'b>(client: &IcapClient, message: &Message, batch: &'b Batch) -> Result<Outcome<InMemory<'b>>, IcapError> {
+/// for its turns, and for servers that asked to be left alone, no longer than a transaction may last; what comes then has
+/// its own deadlines.
+async fn ask(client: &IcapClient, message: &Message, shown: Shown<'_>) -> Result<Option<Found>, IcapError> {
+    let message = message.window(shown.window, shown.batch.bytes.len() as u64);
     let until = Instant::now() + client.settings().timeouts.whole;
     let mut ends = None;
     loop {
         let turn = client.turn_of_a_piece(message.method(), until).await?;
-        let ends = *ends.get_or_insert_with(|| Instant::now() + PATIENCE);
-        let outcome = client.adapt(message, InMemory(&batch.bytes)).await;
+        let ends = ends.get_or_insert_with(|| Instant::now() + PATIENCE);
+        let judged = judged(client, &message, shown).await;
         drop(turn);
-        match outcome {
-            Err(error) if error.kind.blame() == Blame::Load && Instant::now() < ends => sleep(PAUSE).await,
-            outcome => return outcome,
+        let now = Instant::now();
+        let kind = judged.as_ref().err().map(|error| error.kind);
+        match kind.and_then(ErrorKind::retry_after) {
+            // Nobody is asked meanwhile, so there is nothing to try.
+            Some(pause) if now < until => {
+                sleep_until(until.min(now + pause)).await;
+                *ends = (*ends).max(Instant::now() + PATIENCE);
+            }
+            None if kind.map(ErrorKind::blame) == Some(Blame::Load) && now < *ends => sleep(PAUSE).await,
+            _ => return judged,
         }
     }
+}
+
+/// What a service finds in a batch. What it changes in a part cannot be put in its place, as that would be for the whole,
+/// but has to come to its end: some servers break off where they find something.
+async fn judged(client: &IcapClient, message: &Message, shown: Shown<'_>) -> Result<Option<Found>, IcapError> {
+    let outcome = client.adapt(message, InMemory(&shown.batch.bytes)).await?;
+    let report = outcome.report();
+    shown.verdicts.tagged(&client.settings().name, &report.server, report.istag.as_deref(), Instant::now().into_std());
+    if outcome.judgement(message.status()) == Judgement::Blocked {
+        return Ok(Some(found(client, report)));
+    }
+    if let Outcome::Replaced { mut body, .. } = outcome {
+        while body.next().await?.is_some() {}
+    }
+    Ok(None)
 }

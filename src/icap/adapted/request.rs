@@ -6,7 +6,7 @@ use crate::base::authority::{Authority, HTTP_PORT, Host};
 use crate::http::framing::BodyFraming;
 use crate::http::method::Method;
 use crate::icap::error::Fault;
-use crate::icap::message::is_credential;
+use crate::icap::message::{in_ascii, is_credential};
 use crate::icap::settings::Credentials;
 
 /// Port of the scheme `https`.
@@ -74,10 +74,14 @@ impl AdaptedHead {
         }
         let before = Place::of(original.url)?;
         // Some services write what an origin would be sent: the place is the same then.
-        let now = match target.as_bytes().first() {
+        let mut now = match target.as_bytes().first() {
             Some(b'/' | b'*') => Place { path: target.clone(), ..before.clone() },
             _ => Place::of(target)?,
         };
+        // What it left as it was shown goes on as the client wrote it.
+        if now.path == *in_ascii(&before.path) {
+            now.path.clone_from(&before.path);
+        }
         let mut head = format!("{method} {} HTTP/1.1\r\nHost: {}\r\n", now.path, now.host_field()).into_bytes();
         let (held_back, put_back) = match credentials {
             Credentials::Sent => (Keep::All, Keep::None),
@@ -258,6 +262,17 @@ mod tests {
         let request = head.into_request(original, Credentials::Withheld, BodyFraming::None).expect("good");
         assert!(text(&request).starts_with("GET /y HTTP/1.1\r\nHost: o.test:8443\r\nCookie: a=b\r\n"));
         assert_eq!((request.scheme, &**request.authority.text()), (Scheme::Https, "o.test:8443"));
+    }
+
+    #[test]
+    fn a_path_that_was_shown_in_ascii_is_as_the_client_wrote_it() {
+        let original = Original { url: "http://o.test/\u{e4}?q", ..ORIGINAL };
+        for (target, path) in [("http://o.test/%C3%A4?q", "/\u{e4}?q"), ("/%C3%A4?q=2", "/%C3%A4?q=2")] {
+            let head = adapted(&format!("GET {target} HTTP/1.1\r\nHost: o.test\r\n\r\n"));
+            let request = head.into_request(original, Credentials::Sent, BodyFraming::None).expect("good");
+            assert_eq!(text(&request), format!("GET {path} HTTP/1.1\r\nHost: o.test\r\n\r\n"));
+            assert_eq!(request.path, path);
+        }
     }
 
     #[test]

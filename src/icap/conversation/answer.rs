@@ -1,8 +1,15 @@
 //! What a conversation comes to, piece by piece.
 
+use std::time::Duration;
+
 use super::super::adapted::AdaptedHead;
-use super::super::error::ErrorKind;
+use super::super::encapsulated::{Encapsulated, InnerHead};
+use super::super::error::{ErrorKind, Fault};
 use super::super::head::IcapHead;
+use crate::http::framing::decimal;
+
+/// Longest wait that a server may ask for, in seconds.
+const LONGEST_RETRY: u64 = 60;
 
 /// What an answer comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,4 +49,19 @@ pub enum Event<'a> {
         /// From where.
         original_from: Option<u64>,
     },
+}
+
+/// The head inside an answer, which is exactly `inner`.
+pub(super) fn read_inner(inner: &[u8], parts: Encapsulated) -> Result<AdaptedHead, Fault> {
+    match parts.head {
+        Some(InnerHead::Request) => AdaptedHead::request(inner),
+        Some(InnerHead::Response) => AdaptedHead::response(inner),
+        None => Err(Fault::Encapsulated),
+    }
+}
+
+/// How long the server asks to be left alone.
+pub(super) fn retry_after(head: &IcapHead) -> Option<Duration> {
+    let seconds = decimal(head.field("Retry-After")?.trim_ascii())?;
+    Some(Duration::from_secs(seconds.min(LONGEST_RETRY)))
 }

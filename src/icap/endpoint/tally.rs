@@ -46,6 +46,14 @@ impl Endpoints {
         Rank::ALL.into_iter().find_map(|rank| self.begin_among(rank, not))
     }
 
+    /// Why there is no server to begin at: it is load and no failure where one that works has asked to be left alone.
+    pub fn why_none(&self) -> ErrorKind {
+        let now = Instant::now();
+        let works = |one: &&Arc<Endpoint>| one.breaker().would_admit(now.into_std());
+        let waits = self.all.iter().filter(works).filter_map(|one| one.held_for(now));
+        waits.min().map_or(ErrorKind::Unavailable, |retry_after| ErrorKind::HeldOff { retry_after })
+    }
+
     fn begin_among(&self, rank: Rank, not: Option<&Arc<Endpoint>>) -> Option<Transaction> {
         let now = Instant::now();
         let is_fit = |one: &&Arc<Endpoint>| {
@@ -80,17 +88,32 @@ impl Endpoints {
             Admission::Normal => {}
         }
         endpoint.open.fetch_add(1, Relaxed);
-        Some(Transaction { endpoint: endpoint.clone(), admission, random: self.random.clone() })
+        Some(Transaction {
+            endpoint: endpoint.clone(),
+            admission,
+            given_up: GivenUp::Nothing,
+            random: self.random.clone(),
+        })
     }
 }
 
-/// A transaction at a server, counted there as long as this lives. Dropped without an outcome it counts neither for nor
-/// against the server.
+/// A transaction at a server, counted there as long as this lives. Dropped without an outcome or a verdict it counts neither
+/// for nor against the server.
 #[derive(Debug)]
 pub struct Transaction {
     endpoint: Arc<Endpoint>,
     admission: Admission,
+    given_up: GivenUp,
     random: Arc<AtomicU64>,
+}
+
+/// What it means for the server when a transaction is dropped without an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GivenUp {
+    /// Nothing.
+    Nothing,
+    /// That it did what it was asked to.
+    Success,
 }
 
 impl Transaction {
@@ -102,13 +125,21 @@ impl Transaction {
     /// Notes an outcome.
     pub fn settle(&mut self, outcome: Result<(), ErrorKind>) {
         self.endpoint.settle(outcome, next_random(&self.random).to_le_bytes()[0]);
-        self.admission = Admission::Normal;
+        (self.admission, self.given_up) = (Admission::Normal, GivenUp::Nothing);
+    }
+
+    /// Notes that the verdict is here, whatever becomes of the page that comes with it: not everybody cares for that.
+    pub fn has_verdict(&mut self) {
+        self.given_up = GivenUp::Success;
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
         self.endpoint.open.fetch_sub(1, Relaxed);
+        if self.given_up == GivenUp::Success {
+            return self.settle(Ok(()));
+        }
         if self.admission == Admission::Trial {
             self.endpoint.breaker().abandoned(Instant::now().into_std());
         }

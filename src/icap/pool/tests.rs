@@ -1,8 +1,13 @@
 //! Seats and idle connections: the limit is kept, waiting ends, and dead connections are found.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{advance, timeout};
 
+use super::queue::LONGEST_QUEUE;
 use super::*;
 use crate::icap::wire::Wire;
 
@@ -62,7 +67,7 @@ async fn a_full_queue_refuses_at_once() {
             tokio::spawn(async move { pool.take(Wanted::Any, long).await.map(drop) })
         })
         .collect();
-    while pool.usage().waiting < LONGEST_QUEUE {
+    while (pool.usage().waiting as usize) < LONGEST_QUEUE {
         tokio::task::yield_now().await;
     }
     assert_eq!(pool.take(Wanted::Any, long).await.err(), Some(ErrorKind::Busy));
@@ -146,8 +151,9 @@ async fn a_server_that_closes_early_shortens_the_wait() {
 
 #[tokio::test]
 async fn what_was_given_up_is_reset_and_cools_down() {
-    let pool = Pool::new(1);
+    let pool = Pool::new(2);
     let (mut link, server) = connected(&pool).await;
+    let _other = seat(&pool).await;
     link.begin();
     drop(link);
     server.readable().await.expect("the end");
@@ -156,6 +162,60 @@ async fn what_was_given_up_is_reset_and_cools_down() {
     assert_eq!(pool.take(Wanted::Any, Duration::ZERO).await.err(), Some(ErrorKind::Busy));
     let waited = timeout(Duration::from_secs(10), pool.take(Wanted::Any, COOLING * 5)).await.expect("in time");
     assert!(matches!(waited, Ok(Taken::Seat(_))));
+}
+
+#[tokio::test]
+async fn at_most_half_of_the_seats_cool_down() {
+    for (ceiling, free) in [(1, 1), (2, 1), (3, 2), (10, 5)] {
+        let pool = Pool::new(ceiling);
+        let mut given_up = Vec::new();
+        for _ in 0..ceiling {
+            let (mut link, server) = connected(&pool).await;
+            link.begin();
+            given_up.push((link, server));
+        }
+        drop(given_up);
+        let mut taken = Vec::new();
+        for _ in 0..free {
+            taken.push(pool.take(Wanted::Any, Duration::ZERO).await.expect("one that does not cool down"));
+        }
+        assert_eq!(pool.take(Wanted::Any, Duration::ZERO).await.err(), Some(ErrorKind::Busy), "{ceiling}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_is_not_overtaken() {
+    let pool = Pool::new(1);
+    let held = seat(&pool).await;
+    let long = Duration::from_secs(60);
+    let mut first = Box::pin(pool.take(Wanted::Any, long));
+    let mut second = Box::pin(pool.take(Wanted::Any, long));
+    assert!(is_pending(&mut first).await && is_pending(&mut second).await);
+    drop(held);
+    assert_eq!(pool.take(Wanted::Any, Duration::ZERO).await.err(), Some(ErrorKind::Busy), "it comes after those two");
+    assert!(is_pending(&mut second).await);
+    let taken = first.await.expect("a seat");
+    assert!(is_pending(&mut second).await);
+    drop(taken);
+    assert!(matches!(second.await, Ok(Taken::Seat(_))));
+}
+
+#[tokio::test]
+async fn who_leaves_the_queue_leaves_its_turn_to_the_next() {
+    let pool = Pool::new(1);
+    let held = seat(&pool).await;
+    let long = Duration::from_secs(60);
+    let mut first = Box::pin(pool.take(Wanted::Any, long));
+    let mut second = Box::pin(pool.take(Wanted::Any, long));
+    assert!(is_pending(&mut first).await && is_pending(&mut second).await);
+    drop(held);
+    drop(first);
+    assert!(matches!(second.await, Ok(Taken::Seat(_))));
+    assert_eq!((pool.usage().open, pool.usage().waiting), (0, 0));
+}
+
+async fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub enum Ended {
     Unavailable,
     /// The body to be judged could not be read.
     Body,
-    /// The servers had too much to do, or all connections were in use.
+    /// The servers had too much to do, or had asked to be left alone for that, or all connections were in use.
     Overload,
     /// It was given up before it had an end: its client has left, or nobody wanted the rest of the answer.
     Abandoned,
@@ -59,7 +59,7 @@ impl Ended {
         match kind {
             ErrorKind::NotOffered | ErrorKind::Configuration(_) | ErrorKind::Untrusted => Ended::Configuration,
             ErrorKind::Unavailable => Ended::Unavailable,
-            ErrorKind::Busy | ErrorKind::Overloaded { .. } => Ended::Overload,
+            ErrorKind::Busy | ErrorKind::HeldOff { .. } | ErrorKind::Overloaded { .. } => Ended::Overload,
             ErrorKind::Unresolved | ErrorKind::Unreachable | ErrorKind::ConnectTimeout | ErrorKind::Tls => {
                 Ended::Connect
             }

@@ -2,8 +2,9 @@
 
 use super::server::{GO_ON, PREVIEW, UNCHANGED, options, replace, whole};
 use super::*;
-use tether::icap::error::Fault;
+use tether::icap::error::{Blame, Fault};
 use tether::icap::settings::IcapMethod;
+use tether::icap::stats::Ended;
 
 /// The failure of one scan against a server that answers so.
 fn failure(answer: impl Fn(&mut crate::support::script::Visit, Ask) + Send + Sync + 'static) -> ErrorKind {
@@ -155,6 +156,22 @@ fn nobody_listens() {
 }
 
 #[test]
+fn a_head_without_its_body_is_no_success() {
+    let server = serve(PREVIEW, |visit, ask| {
+        whole(visit, ask);
+        visit.send(replace("HTTP/1.1 200 OK\r\n\r\n", "5\r\nhel"));
+        visit.finish();
+    });
+    let client = client(&server);
+    run(async {
+        for _ in 0..5 {
+            assert_eq!(kind(scan(&client, b"hello").await), ErrorKind::Closed);
+        }
+        assert_eq!(kind(scan(&client, b"hello").await), ErrorKind::Unavailable, "it is left alone now");
+    });
+}
+
+#[test]
 fn it_is_configured_wrongly() {
     let server = serve(PREVIEW, |visit, _| {
         visit.send("ICAP/1.0 404 Service not found\r\n\r\n");
@@ -175,8 +192,13 @@ fn it_has_too_much_to_do() {
     let client = client(&server);
     run(async {
         assert_eq!(kind(scan(&client, b"hello").await).label(), "overloaded");
-        assert_eq!(kind(scan(&client, b"hello").await), ErrorKind::Unavailable, "it asked to be left alone");
+        let held = kind(scan(&client, b"hello").await);
+        assert_eq!((held.label(), held.blame()), ("held_off", Blame::Load), "it asked to be left alone");
+        assert!(held.retry_after().is_some_and(|pause| pause <= Duration::from_secs(60)), "{held:?}");
     });
+    let transactions = client.stats().transactions;
+    let overload: u64 = transactions.iter().filter(|one| one.1 == Ended::Overload).map(|one| one.2).sum();
+    assert_eq!(overload, 2, "both are load");
     assert_eq!(client.servers()[0].breaker.label(), "closed", "a full server is not a broken one");
 }
 

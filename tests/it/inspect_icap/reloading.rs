@@ -1,8 +1,10 @@
 //! A reload changes who is asked from the next request on; what is under way comes to its end as it began.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
 
 use super::*;
+use crate::icap::server::{ask, options};
 use crate::support::origin::Origin;
 use crate::support::proxy::settings;
 
@@ -116,4 +118,36 @@ fn a_stream_goes_on_under_the_services_it_began_with() {
     client.rest();
     assert_eq!(changing.proxy.tally().closed(Reason::ContentCut), 1);
     assert!(after.server.seen().is_empty());
+}
+
+#[test]
+fn a_new_tag_in_the_options_of_a_service_ends_what_was_kept() {
+    let asked = AtomicUsize::new(0);
+    let shown = Arc::new(AtomicUsize::new(0));
+    let count = shown.clone();
+    let server = Scripted::start(move |visit| {
+        while let Some(head) = visit.head() {
+            if head.starts_with("OPTIONS ") {
+                let tag = if asked.fetch_add(1, Relaxed) == 0 { "t1" } else { "t2" };
+                visit.send(options(PREVIEW).replace("t1", tag));
+            } else if let Some(ask) = ask(visit, head) {
+                whole(visit, ask);
+                count.fetch_add(1, Relaxed);
+                visit.send(UNCHANGED);
+            }
+        }
+    });
+    let mut settings = IcapService { verdicts: VerdictUse::Kept, ..service("av", server.address()) };
+    let (origin, changing) = (page("hello"), Changing::start(vec![settings.clone()]));
+    for _ in 0..2 {
+        assert_eq!(changing.get(&origin).text(), "hello");
+    }
+    assert_eq!(shown.load(Relaxed), 1, "once is enough");
+    // Other settings are a reason to ask again what the service is like.
+    settings.max_connections = 3;
+    changing.reload(vec![settings]);
+    changing.proxy.wait_until("shown again", |_| {
+        assert_eq!(changing.get(&origin).text(), "hello");
+        shown.load(Relaxed) == 2
+    });
 }

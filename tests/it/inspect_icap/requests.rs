@@ -46,6 +46,25 @@ fn a_request_without_a_body_is_judged() {
 }
 
 #[test]
+fn an_address_beyond_ascii_is_shown_escaped_and_goes_on_as_it_is() {
+    let origin = mirror();
+    let line = |host: &str| format!("GET {host}/%C3%A4.html HTTP/1.1\r\n");
+    let place = format!("http://{}", origin.address());
+    let echo = replaced(&format!("{}Host: {}\r\n\r\n", line(&place), origin.address()), b"");
+    for said in [UNCHANGED.into(), echo] {
+        let (requests, responses) = (Scanner::judging(move |_| said.clone()), Scanner::clean());
+        let scene = Scene::of(vec![requests.of_requests(), responses.named("av")]);
+        let got = scene.get(&origin, "/\u{e4}.html");
+        assert_eq!(got.status, 200, "{}", got.head);
+        assert!(got.text().starts_with("GET /\u{e4}.html HTTP/1.1\r\n"), "{}", got.text());
+        for scanner in [requests, responses] {
+            let inner = &scanner.shown()[0].inner;
+            assert!(inner.starts_with(&line(&place)), "{inner}");
+        }
+    }
+}
+
+#[test]
 fn the_page_of_the_service_answers_and_no_origin_hears_of_it() {
     for said in [blocked(PAGE), replaced("HTTP/1.1 403 No\r\n\r\n", PAGE.as_bytes())] {
         let origin = mirror();

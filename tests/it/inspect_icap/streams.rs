@@ -1,11 +1,13 @@
 //! Streams before services: each piece is a message of its own, and what is found in one stops the rest.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use tether::inspect::book::InspectRule;
 use tether::inspect::course::StreamScan;
 
 use super::*;
+use crate::icap::server::replace;
 use crate::support::answer::{BodyEnd, answer_head};
 use crate::support::origin::Origin;
 use crate::support::wire::{How, find};
@@ -184,19 +186,25 @@ fn a_stream_that_services_do_not_see_is_counted() {
     assert!(scanner.visits().is_empty());
 }
 
-/// A service that says that the first message is clean, and fails with the others.
-fn failing_later() -> Scanner {
-    Scanner::answering(PREVIEW, |visit, shown| {
+/// A service that says that the first message is clean, and answers the others so.
+fn failing_later(answer: String) -> Scanner {
+    Scanner::answering(PREVIEW, move |visit, shown| {
         let first = shown.field("X-Scan-Window") == Some("0");
-        visit.send(if first { UNCHANGED } else { "ICAP/1.0 500 Server error\r\n\r\n" });
+        visit.send(if first { UNCHANGED } else { &answer });
     })
+}
+
+/// An error, and a body that is broken off: some servers do so where they find something in it.
+fn failures() -> [String; 2] {
+    let broken_off = replace("HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n", "5\r\ndata:\r\n0\r\n\r\n");
+    ["ICAP/1.0 500 Server error\r\n\r\n".to_owned(), broken_off]
 }
 
 #[test]
 fn a_service_that_fails_in_the_middle_cuts_or_is_passed_by() {
-    for streams in [StreamScan::Async, StreamScan::Sync] {
+    for (streams, fails) in [StreamScan::Async, StreamScan::Sync].into_iter().zip(failures()) {
         for on_failure in [OnFailure::Block, OnFailure::Pass] {
-            let scanner = failing_later();
+            let scanner = failing_later(fails.clone());
             let service = IcapService { on_failure, ..scanner.named("av") };
             let scene = Scene::with(vec![service], seen(streams));
             let origin = Origin::bind();
@@ -223,6 +231,28 @@ fn a_service_that_fails_in_the_middle_cuts_or_is_passed_by() {
             drop(client);
             scene.wait_until_empty();
         }
+    }
+}
+
+#[test]
+fn a_service_that_asks_to_be_left_alone_for_a_while_cuts_nothing() {
+    for streams in [StreamScan::Async, StreamScan::Sync] {
+        let refused = AtomicBool::new(false);
+        let scanner = Scanner::answering(PREVIEW, move |visit, shown| {
+            let full = shown.field("X-Scan-Window") != Some("0") && !refused.swap(true, Ordering::Relaxed);
+            visit.send(if full { "ICAP/1.0 503 Overloaded\r\nRetry-After: 1\r\n\r\n" } else { UNCHANGED });
+        });
+        let scene = Scene::with(vec![scanner.named("av")], seen(streams));
+        let origin = Origin::bind();
+        let (mut client, mut served) = flowing(&scene, &origin);
+        let more = event(BATCH, "more");
+        served.send(&more);
+        assert_eq!(client.exactly(more.len()), more.as_bytes());
+        served.finish();
+        assert_eq!(remains(&mut client), (Vec::new(), How::Fin), "{streams:?}");
+        assert_eq!((told(&scene.line(0))[0], scene.ended(Ended::Overload)), ("done", 1), "{streams:?}");
+        drop(client);
+        scene.wait_until_empty();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use tether::base::reason::Reason;
 use tether::icap::stats::Ended;
+use tether::inspect::book::InspectRule;
 use tether::observe::counters::WorkerCounters;
 
 use super::*;
@@ -62,6 +63,7 @@ fn a_service_is_told_what_it_needs_and_no_secrets() {
     let shown = scanner.shown().remove(0);
     assert!(shown.head.starts_with("RESPMOD icap://"), "{}", shown.head);
     assert_eq!((shown.field("X-Client-IP"), shown.field("Allow")), (Some("127.0.0.1"), Some("204")));
+    assert_eq!(shown.field("X-Server-IP"), Some("127.0.0.1"));
     assert!(shown.inner.starts_with(&format!("GET http://{}/a?b=c HTTP/1.1\r\n", origin.address())), "{}", shown.inner);
     assert!(shown.inner.contains("\r\n\r\nHTTP/1.1 200 OK\r\n"), "{}", shown.inner);
     assert!(!format!("{}{}", shown.head, shown.inner).contains("secret"), "{}{}", shown.head, shown.inner);
@@ -77,6 +79,18 @@ fn an_echo_is_what_was_sent() {
     let got = scene.get(&origin, "/a");
     assert!(got.body == body && got.end == BodyEnd::Framed);
     assert_eq!(got.field("ETag"), Some("\"x\""), "the head of the origin is not lost: {}", got.head);
+    assert_eq!(told(&scene.line(0)), ["done", "whole", "clean", "-"]);
+}
+
+#[test]
+fn an_echo_of_a_large_body_is_not_too_large() {
+    const LARGE: usize = (64 << 20) + (1 << 20);
+    let scanner = Scanner::judging(|shown| replace_by(&shown.body));
+    let scene = Scene::with(vec![scanner.named("av")], |settings| {
+        settings.inspect_rules = vec![InspectRule { max_body: Some(100 << 20), ..InspectRule::new("large") }];
+    });
+    let got = scene.get(&with_body("", noise(LARGE)), "/a.zip");
+    assert!(got.body.len() == LARGE && got.end == BodyEnd::Framed, "{}", got.head);
     assert_eq!(told(&scene.line(0)), ["done", "whole", "clean", "-"]);
 }
 

@@ -26,6 +26,9 @@ fn heads_that_are_none_or_have_no_end() {
     assert_eq!(fault("HTTP/1.1 200 OK\r\n\r\n"), Fault::StatusLine);
     assert_eq!(fault("ICAP/1.0 1000 What\r\n\r\n"), Fault::StatusLine);
     assert_eq!(fault("ICAP/1.0 200 OK\r\nno colon\r\n\r\n"), Fault::Field);
+    for status in [100, 200, 204, 404] {
+        assert_eq!(fault(&format!("ICAP/1.0 {status} OK\r\ntransfer-encoding: chunked\r\n\r\n")), Fault::Field);
+    }
     assert_eq!(fault(&format!("ICAP/1.0 200 OK\r\nA: {}", "b".repeat(1 << 20))), Fault::HeadTooLarge);
     assert_eq!(fault(&format!("ICAP/1.0 200 OK\r\n{}", "A: b\r\n".repeat(1000))), Fault::HeadTooLarge);
 }

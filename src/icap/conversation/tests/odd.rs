@@ -1,5 +1,7 @@
 //! Servers that are odd in ways that must be borne.
 
+use std::time::Duration;
+
 use super::*;
 
 const UNCHANGED: &[u8] = b"ICAP/1.0 204 No Content\r\n\r\n";
