@@ -1,7 +1,7 @@
 //! Uploads that a service sees: whole before any origin hears of them, or as they flow where they have no end in sight.
 
 use tether::inspect::book::InspectRule;
-use tether::inspect::course::{Direction, Over};
+use tether::inspect::course::{Direction, Over, StreamScan};
 
 use super::*;
 use crate::support::answer::try_answer;
@@ -170,6 +170,26 @@ fn no_silence_and_no_name_takes_an_upload_past_a_service_that_has_to_see_it() {
         assert_eq!(answer(&mut client).status, 200, "{kind}");
         assert_eq!(scanner.shown()[number].text(), "hellomore");
     }
+}
+
+#[test]
+fn nor_where_services_do_not_see_streams() {
+    let (scanner, origin) = (Scanner::finding("secret"), mirror());
+    let rule = InspectRule { streams: Some(StreamScan::Off), max_body: Some(1000), ..InspectRule::new("off") };
+    let scene = Scene::with(vec![scanner.of_requests()], |settings| settings.inspect_rules = vec![rule]);
+    for kind in ["application/x-ndjson", "text/event-stream", "application/grpc", "video/mp4", "text/plain"] {
+        let head = format!("Content-Type: {kind}\r\n{CHUNKED}");
+        let got = answer(&mut scene.asks(post(origin.address(), &head, "6\r\nsecret\r\n0\r\n\r\n")));
+        assert_eq!((got.status, got.text().as_str()), (403, PAGE), "{kind}");
+        let large = "x".repeat(1001);
+        for (fields, body) in
+            [("Content-Length: 1001\r\n", large.clone()), (CHUNKED, format!("3e9\r\n{large}\r\n0\r\n\r\n"))]
+        {
+            let head = format!("Content-Type: {kind}\r\n{fields}");
+            assert_eq!(answer(&mut scene.asks(post(origin.address(), &head, &body))).status, 413, "{kind}");
+        }
+    }
+    assert!(origin.seen().is_empty(), "no origin has heard of any");
 }
 
 #[test]
