@@ -19,8 +19,9 @@ use crate::flow::inspection::policy::InspectPolicy;
 use crate::flow::inspection::shared::InspectionShared;
 use crate::flow::services::{ForwardPolicy, Tuning};
 use crate::icap::services::IcapServices;
+use crate::icap::settings::IcapService;
 use crate::inspect::book::InspectBook;
-use crate::inspect::course::Course;
+use crate::inspect::course::{Course, Direction, ScannerName};
 use crate::inspect::rules::Rules;
 use crate::inspect::scan::Scanner;
 use crate::limits::Limits;
@@ -230,7 +231,14 @@ fn policy(settings: &Settings, own: &[SocketAddr], inspect: InspectPolicy) -> Fo
 
 fn inspect(settings: &Settings, scanner: Scanner, services: IcapServices) -> InspectPolicy {
     let base = Course { while_held: settings.inspect.while_held, ..Course::of(&settings.inspect.default) };
-    let book = InspectBook::new(settings.inspect_rules.clone(), base);
+    let is_asked = |name: &ScannerName, direction: Direction| match name {
+        ScannerName::BuiltIn => true,
+        ScannerName::Icap(name) => {
+            let asked = |service: &IcapService| service.methods.contains(&direction.method());
+            settings.icap.iter().any(|service| service.name == *name && asked(service))
+        }
+    };
+    let book = InspectBook::new(settings.inspect_rules.clone(), base, is_asked);
     let filter = Arc::new(Filter::new(scanner, settings.inspect.hold));
     InspectPolicy { book, filter, services: Arc::new(services) }
 }

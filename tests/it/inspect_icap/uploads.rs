@@ -2,6 +2,7 @@
 
 use tether::inspect::book::InspectRule;
 use tether::inspect::course::{Direction, Over, StreamScan};
+use tether::inspect::magic::Class;
 
 use super::*;
 use crate::support::answer::try_answer;
@@ -251,4 +252,35 @@ fn a_service_for_responses_leaves_uploads_alone_and_the_other_way_round() {
     assert_eq!(scene.get(&page, "/a").text(), "hello");
     let line = scene.line(0);
     assert_eq!((&line["scan"], &line["verdict"]), (&"none".into(), &"unscanned".into()), "nobody saw it: {line}");
+}
+
+/// Larger than is scanned whole, and a program.
+fn program() -> String {
+    format!("MZ\u{1}\0{}", "x".repeat(2000))
+}
+
+#[test]
+fn what_a_service_is_not_asked_about_is_not_too_large_for_it() {
+    let scanner = Scanner::clean();
+    let small = || InspectRule { max_body: Some(1000), ..InspectRule::new("small") };
+    let services = |settings: &mut Settings| {
+        settings.inspect.default.insert(0, ScannerName::BuiltIn);
+        settings.inspect_rules = vec![small()];
+    };
+    // One for requests leaves large downloads to the built-in scanner.
+    let scene = Scene::with(vec![scanner.of_requests()], services);
+    let served = page(&program());
+    for path in ["/setup.exe", "/download"] {
+        let got = scene.get(&served, path);
+        assert_eq!((got.status, got.text()), (200, program()), "{path}");
+    }
+    // One for responses leaves it large uploads.
+    let origin = mirror();
+    let scene = Scene::with(vec![scanner.named("av")], |settings| {
+        services(settings);
+        settings.inspect_rules[0].classes = vec![Class::Executable];
+    });
+    assert_eq!(answer(&mut scene.asks(with_length(origin.address(), &program()))).status, 200);
+    // Where it is asked about them, it has to see them.
+    assert_eq!(scene.get(&served, "/setup.exe").status, 403);
 }
