@@ -165,6 +165,9 @@ impl Reloader {
         let services = self.policy.load().inspect.services.renewed(&settings.icap);
         self.policy.store(Arc::new(policy(&settings, &self.own, inspect(&settings, scanner, services))));
         self.inspection.spools.replace(settings.inspect.spool.clone());
+        if scans_otherwise(&current, &settings) {
+            self.inspection.blocked.forget_all();
+        }
         self.tuning.send_replace(Arc::new(tuning(&settings)));
         self.bypass.replace(&settings.bypass_book, settings.bypass.learn);
         self.tokens.store(Arc::new(settings.admin.tokens.clone()));
@@ -209,6 +212,15 @@ impl Reloader {
     pub fn edited_limits(&self) -> HashSet<Arc<str>> {
         self.edited.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Whether what was found under `before` might not be found under `now`.
+fn scans_otherwise(before: &Settings, now: &Settings) -> bool {
+    before.scan_rules != now.scan_rules
+        || before.inspect_rules != now.inspect_rules
+        || before.inspect.default != now.inspect.default
+        || before.icap != now.icap
+        || before.bypass_book != now.bypass_book
 }
 
 fn tuning(settings: &Settings) -> Tuning {

@@ -98,13 +98,13 @@ pub fn begin(
         let file = services.inspection.offers.take(authority, session.source(), path(&url));
         return file.map(|file| Begun::Fetches(Box::new(file))).ok_or(Reason::DownloadGone);
     }
-    if let Some(rule) = services.inspection.blocked.find(&url, std::time::Instant::now()) {
-        session.note_scan(|noted| noted.threat = Some(rule));
-        return Err(Reason::UrlBlocked);
-    }
     if session.skips.contains(Skip::Scan) {
         session.note_unscanned(Unscanned::Bypassed);
         return Ok(Begun::Free);
+    }
+    if let Some(rule) = services.inspection.blocked.find(&url, std::time::Instant::now()) {
+        session.note_scan(|noted| noted.threat = Some(rule));
+        return Err(Reason::UrlBlocked);
     }
     let source = session.source();
     let course = policy.book.course_of_request(Whose { authority, source, direction: Direction::Response });
