@@ -1,5 +1,5 @@
-//! What has to be done now and then, whatever the traffic: idle connections to scanners are closed, and hosts that turned out
-//! to be live streams are learned.
+//! What has to be done now and then, whatever the traffic: idle connections to scanners are closed, and places that turned
+//! out to give live streams are learned.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,6 +9,7 @@ use tokio::sync::oneshot::{Receiver, Sender, channel};
 use tokio::time::sleep;
 
 use super::reload::Reloader;
+use crate::inspect::history::Suggestion;
 use crate::policy::bypass::Learn;
 use crate::policy::bypass::entry::BypassRule;
 use crate::policy::bypass::pattern::Pattern;
@@ -64,8 +65,9 @@ async fn rounds(reloader: &Reloader) {
 }
 
 fn learn(reloader: &Reloader) {
-    for suggestion in reloader.inspection().suggestions() {
-        if let Ok(pattern) = Pattern::parse(&suggestion.host) {
+    let suggestions = reloader.inspection().suggestions();
+    for suggestion in suggestions.into_iter().filter(Suggestion::is_narrow) {
+        if let Ok(pattern) = Pattern::parse(&suggestion.prefix()) {
             reloader.bypass().learn(BypassRule::new(pattern), suggestion.evidence);
         }
     }
