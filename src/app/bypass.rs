@@ -52,7 +52,7 @@ struct Ledger {
     hits: Arc<AtomicU64>,
 }
 
-/// What became of a host that could be learned.
+/// What became of a place that could be learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learned {
     /// It is on the list for a while.
@@ -91,7 +91,7 @@ impl LiveBypass {
         self.store.as_ref().map(Store::dir)
     }
 
-    /// What becomes of hosts that turn out to be live streams.
+    /// What becomes of places that turn out to give live streams.
     pub fn learn_mode(&self) -> Learn {
         **self.learn.load()
     }
@@ -177,7 +177,7 @@ impl LiveBypass {
         Ok(gone)
     }
 
-    /// Puts a host that turned out to be a live stream on the list, where `[bypass] learn` lets it: for 12 hours, at most
+    /// Puts a place that turned out to give live streams on the list, where `[bypass] learn` lets it: for 12 hours, at most
     /// 1,024 of them, none that is never bypassed. `evidence` goes into the audit log. Not kept over a restart. May wait for the disk, so a worker leaves it to another thread.
     pub fn learn(&self, rule: BypassRule, evidence: &str) -> Learned {
         if self.learn_mode() != Learn::On {

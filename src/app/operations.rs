@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::bypass::LiveBypass;
 use super::reload::Reloader;
 use crate::admin::operations::{
-    BypassAccess, EditRefused, HolderView, HoldersWanted, LastReload, LimitEdit, LimitsAccess, Operations, OriginView,
-    OverloadView, RateView, ReloadDone, ReloadView, RuleEdit, RuleOrigin, RuleView, SuggestionView,
+    BypassAccess, BypassRefused, EditRefused, HolderView, HoldersWanted, LastReload, LimitEdit, LimitsAccess,
+    Operations, OriginView, OverloadView, RateView, ReloadDone, ReloadView, RuleEdit, RuleOrigin, RuleView,
+    SuggestionView, Who,
 };
 use crate::inspect::history::Suggestion;
 use crate::limits::Limits;
@@ -18,6 +18,8 @@ use crate::limits::rates::RateStats;
 use crate::limits::settings::{LimitRule, RateRule};
 use crate::limits::usage::{RuleStats, Usage};
 use crate::policy::bypass::Learn;
+use crate::policy::bypass::entry::{BypassEntry, BypassRule};
+use crate::policy::bypass::pattern::Pattern;
 use crate::upstream::learned::Learned;
 
 /// Everything the admin port needs of these parts.
@@ -33,22 +35,35 @@ pub fn operations(reloader: &Arc<Reloader>, overload: &Arc<Overload>, learned: &
         }),
         reloads: Arc::new(move || reloads(&to_count)),
         origins: Arc::new(move || learned.snapshot(Instant::now()).into_iter().map(origin).collect()),
-        bypass: bypass(reloader.bypass()),
+        bypass: bypass(reloader),
         suggestions: Arc::new(move || suggestions(&to_suggest)),
         icap: Arc::new(move || icap.policy().load().inspect.services.stats()),
         tokens: Arc::new(move || tokens.tokens()),
     }
 }
 
-fn bypass(live: &Arc<LiveBypass>) -> BypassAccess {
-    let (list, to_learn, to_add, to_remove) = (live.handle(), live.clone(), live.clone(), live.clone());
+fn bypass(reloader: &Arc<Reloader>) -> BypassAccess {
+    let live = reloader.bypass();
+    let (list, to_learn, to_add, to_remove) = (live.handle(), live.clone(), reloader.clone(), live.clone());
     BypassAccess {
         list: Arc::new(move || list.load_full()),
         kept_in: live.kept_in().map(Path::to_owned),
         learn: Arc::new(move || to_learn.learn_mode()),
-        add: Arc::new(move |rules, who| to_add.add(rules, who)),
+        add: Arc::new(move |rules, who| add_bypass(&to_add, rules, who)),
         remove: Arc::new(move |id, who| to_remove.remove(id, who)),
     }
+}
+
+/// Adds entries. Those by address or type hold only once an origin was asked, which no blocked URL is: none is blocked any
+/// longer then.
+fn add_bypass(reloader: &Reloader, rules: Vec<BypassRule>, who: &Who) -> Result<Vec<Arc<BypassEntry>>, BypassRefused> {
+    let holds_late = |rule: &BypassRule| matches!(rule.pattern, Pattern::Network { .. } | Pattern::MediaType(_));
+    let late = rules.iter().any(holds_late);
+    let added = reloader.bypass().add(rules, who)?;
+    if late {
+        reloader.inspection().blocked.forget_all();
+    }
+    Ok(added)
 }
 
 /// What the history of streams suggests for the bypass list.
@@ -58,7 +73,7 @@ fn suggestions(reloader: &Reloader) -> Vec<SuggestionView> {
     }
     let now = Instant::now();
     let view = |suggestion: Suggestion| SuggestionView {
-        pattern: suggestion.host.into(),
+        pattern: suggestion.prefix().into(),
         evidence: vec![suggestion.evidence],
         clients: suggestion.clients as u64,
         seen: u64::from(suggestion.streams),

@@ -19,8 +19,9 @@ use crate::flow::inspection::policy::InspectPolicy;
 use crate::flow::inspection::shared::InspectionShared;
 use crate::flow::services::{ForwardPolicy, Tuning};
 use crate::icap::services::IcapServices;
+use crate::icap::settings::IcapService;
 use crate::inspect::book::InspectBook;
-use crate::inspect::course::Course;
+use crate::inspect::course::{Course, Direction, ScannerName};
 use crate::inspect::rules::Rules;
 use crate::inspect::scan::Scanner;
 use crate::limits::Limits;
@@ -164,6 +165,9 @@ impl Reloader {
         let services = self.policy.load().inspect.services.renewed(&settings.icap);
         self.policy.store(Arc::new(policy(&settings, &self.own, inspect(&settings, scanner, services))));
         self.inspection.spools.replace(settings.inspect.spool.clone());
+        if scans_otherwise(&current, &settings) {
+            self.inspection.blocked.forget_all();
+        }
         self.tuning.send_replace(Arc::new(tuning(&settings)));
         self.bypass.replace(&settings.bypass_book, settings.bypass.learn);
         self.tokens.store(Arc::new(settings.admin.tokens.clone()));
@@ -210,6 +214,15 @@ impl Reloader {
     }
 }
 
+/// Whether what was found under `before` might not be found under `now`.
+fn scans_otherwise(before: &Settings, now: &Settings) -> bool {
+    before.scan_rules != now.scan_rules
+        || before.inspect_rules != now.inspect_rules
+        || before.inspect.default != now.inspect.default
+        || before.icap != now.icap
+        || before.bypass_book != now.bypass_book
+}
+
 fn tuning(settings: &Settings) -> Tuning {
     Tuning {
         timeouts: settings.timeouts.clone(),
@@ -230,7 +243,14 @@ fn policy(settings: &Settings, own: &[SocketAddr], inspect: InspectPolicy) -> Fo
 
 fn inspect(settings: &Settings, scanner: Scanner, services: IcapServices) -> InspectPolicy {
     let base = Course { while_held: settings.inspect.while_held, ..Course::of(&settings.inspect.default) };
-    let book = InspectBook::new(settings.inspect_rules.clone(), base);
+    let is_asked = |name: &ScannerName, direction: Direction| match name {
+        ScannerName::BuiltIn => true,
+        ScannerName::Icap(name) => {
+            let asked = |service: &IcapService| service.methods.contains(&direction.method());
+            settings.icap.iter().any(|service| service.name == *name && asked(service))
+        }
+    };
+    let book = InspectBook::new(settings.inspect_rules.clone(), base, is_asked);
     let filter = Arc::new(Filter::new(scanner, settings.inspect.hold));
     InspectPolicy { book, filter, services: Arc::new(services) }
 }

@@ -1,5 +1,5 @@
 //! What has to be done now and then, whatever the traffic: idle connections to scanners are closed, verdicts under tags that
-//! these gave up are voided, and hosts that turned out to be live streams are learned.
+//! these gave up are voided, and places that turned out to give live streams are learned.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::reload::Reloader;
 use crate::icap::services::IcapServices;
+use crate::inspect::history::Suggestion;
 use crate::inspect::verdicts::Verdicts;
 use crate::policy::bypass::Learn;
 use crate::policy::bypass::entry::BypassRule;
@@ -78,8 +79,9 @@ fn note_tags(services: &IcapServices, verdicts: &Verdicts) {
 }
 
 fn learn(reloader: &Reloader) {
-    for suggestion in reloader.inspection().suggestions() {
-        if let Ok(pattern) = Pattern::parse(&suggestion.host) {
+    let suggestions = reloader.inspection().suggestions();
+    for suggestion in suggestions.into_iter().filter(Suggestion::is_narrow) {
+        if let Ok(pattern) = Pattern::parse(&suggestion.prefix()) {
             reloader.bypass().learn(BypassRule::new(pattern), suggestion.evidence);
         }
     }

@@ -191,7 +191,10 @@ async fn attempt(session: &mut Session<'_>, request: &Request, chosen: Chosen, o
     }
     let judged = match inspection {
         Some(ref inspection) if response.kind == ResponseKind::Final => {
-            match Box::pin(inspection::response::inspect(session, inspection, &mut response, &mut transfer)).await {
+            let judged =
+                Box::pin(inspection::response::inspect(session, inspection, &mut response, &mut transfer)).await;
+            inspection.note_finding(session);
+            match judged {
                 Ok(judged) => judged,
                 Err(reason) if transfer.has_begun() => return Tried::Ended(cut(session, &response, reason)),
                 Err(reason) => return Tried::Failed(reason),
@@ -202,6 +205,9 @@ async fn attempt(session: &mut Session<'_>, request: &Request, chosen: Chosen, o
     let delivered = deliver(session, &response, &mut transfer, &upstream.socket, judged).await;
     if let Some(inspection) = inspection {
         inspection.note_end(session, &transfer);
+        if let Delivered::Whole { reason: Reason::Done, .. } = delivered {
+            inspection.note_whole(session);
+        }
     }
     drop(transfer);
     if let Delivered::Refused(reason) = delivered {

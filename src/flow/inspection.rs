@@ -22,6 +22,7 @@ pub mod stream;
 pub mod tunnel;
 pub mod upload;
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ use crate::http::request::Request;
 use crate::http::rewrite::prepare_for_scanning;
 use crate::inspect::book::{Kind, Whose};
 use crate::inspect::course::{Course, Direction};
+use crate::inspect::history::Kind as StreamKind;
 use crate::inspect::magic::Class;
 use crate::inspect::plan::{Unscanned, ranges_for_extension};
 use crate::inspect::rules::Head;
@@ -69,6 +71,8 @@ pub struct Inspection {
     pub server: Option<IpAddr>,
     /// The request body, where it was looked at.
     pub upload: Option<Upload>,
+    /// What kind of address the response comes from, once it was asked whether such give streams.
+    pub kind: OnceCell<StreamKind>,
 }
 
 /// How an exchange begins that may be inspected.
@@ -101,13 +105,13 @@ pub fn begin(
         let file = services.inspection.offers.take(authority, session.source(), path(&url));
         return file.map(|file| Begun::Fetches(Box::new(file))).ok_or(Reason::DownloadGone);
     }
-    if let Some(rule) = services.inspection.blocked.find(&url, std::time::Instant::now()) {
-        session.note_scan(|noted| noted.threat = Some(rule));
-        return Err(Reason::UrlBlocked);
-    }
     if session.skips.contains(Skip::Scan) {
         session.note_unscanned(Unscanned::Bypassed);
         return Ok(Begun::Free);
+    }
+    if let Some(rule) = services.inspection.blocked.find(&url, std::time::Instant::now()) {
+        session.note_scan(|noted| noted.threat = Some(rule));
+        return Err(Reason::UrlBlocked);
     }
     let source = session.source();
     let course = policy.book.course_of_request(Whose { authority, source, direction: Direction::Response });
@@ -139,6 +143,7 @@ pub fn begin(
         skips: Skips::NONE,
         server: None,
         upload: None,
+        kind: OnceCell::new(),
     };
     Ok(Begun::Inspected(Box::new(inspection)))
 }
@@ -183,6 +188,20 @@ impl Inspection {
         self.policy.book.may_go_by_class(whose, media_type.as_bytes())
     }
 
+    /// Has such addresses no longer be known for streams, if something was found in what this one gave.
+    pub fn note_finding(&self, session: &Session<'_>) {
+        if session.ledger.has_found() {
+            session.services.inspection.forget_streams(self);
+        }
+    }
+
+    /// The same, if what flowed on as a stream is over as soon as a page.
+    pub fn note_whole(&self, session: &Session<'_>) {
+        if session.ledger.is_like_a_page(std::time::Instant::now()) {
+            session.services.inspection.forget_streams(self);
+        }
+    }
+
     /// Notes what was found in a body on its way; a stream in which something was is blocked for a while, so that its
     /// client does not come back for it at once.
     pub fn note_end(&self, session: &Session<'_>, transfer: &Transfer<'_>) {
@@ -196,6 +215,7 @@ impl Inspection {
         if let Some(threat) = threat {
             session.services.inspection.blocked.block(&self.url, threat, std::time::Instant::now());
         }
+        self.note_finding(session);
     }
 
     /// The path of the URL.

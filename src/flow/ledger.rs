@@ -85,6 +85,18 @@ impl<'a> Ledger<'a> {
         inspected.threat.clone().filter(|_| found)
     }
 
+    /// Whether something was found in the exchange under way.
+    pub fn has_found(&self) -> bool {
+        let record = self.record.borrow();
+        record.inspected.as_ref().is_some_and(|inspected| matches!(inspected.verdict, Verdict::Blocked | Verdict::Cut))
+    }
+
+    /// Whether what flowed on as a stream would have been a page, were it over now.
+    pub fn is_like_a_page(&self, now: Instant) -> bool {
+        let record = self.record.borrow();
+        record.inspected.as_ref().is_some_and(|inspected| is_like_a_page(inspected, self.row.bytes().1, now))
+    }
+
     /// The exchange under way is over, though an answer of our own is still to be given: what it was doing, and since when
     /// nothing had moved.
     pub fn stop(&self) {
@@ -165,11 +177,15 @@ impl Ledger<'_> {
                 _ => {}
             }
         }
-        let short = inspected.flowed.is_some_and(|flowed| now < flowed + PAGE_TIME) && bytes < PAGE_BYTES;
-        if short && reason == Reason::Done {
+        if is_like_a_page(inspected, bytes, now) && reason == Reason::Done {
             counters.regrets.add(1);
         }
     }
+}
+
+/// Whether a body of which so many bytes went out, and which flowed on, was over so soon that it could have been held.
+fn is_like_a_page(inspected: &Inspected, bytes: u64, now: Instant) -> bool {
+    inspected.flowed.is_some_and(|flowed| now < flowed + PAGE_TIME) && bytes < PAGE_BYTES
 }
 
 impl Drop for Ledger<'_> {

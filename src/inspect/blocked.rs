@@ -57,6 +57,13 @@ impl Blocked {
         addresses.peek(&self.hasher.hash_one(url)).map(|entry| entry.rule.clone())
     }
 
+    /// Blocks none of them any longer: what they were blocked for may hold no more.
+    pub fn forget_all(&self) {
+        let mut addresses = self.lock();
+        addresses.clear();
+        self.count.store(0, Ordering::Release);
+    }
+
     /// How many addresses are blocked. Those whose time is over count until somebody asks for any.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
@@ -98,6 +105,9 @@ mod tests {
         assert_eq!(find(&blocked, "http://b.example/", first_end), None);
         assert_eq!((find(&blocked, "http://a.example/", first_end).as_deref(), blocked.count()), (Some("worm"), 1));
         assert_eq!((find(&blocked, "http://a.example/", later + BLOCKED_FOR), blocked.count()), (None, 0));
+        blocked.block("http://a.example/", "eicar".into(), later);
+        blocked.forget_all();
+        assert_eq!((find(&blocked, "http://a.example/", later), blocked.count()), (None, 0));
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub struct Kind<'a> {
 /// Every rule, ready to be asked. It never changes; a reload makes another one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InspectBook {
-    default: Arc<Course>,
+    default: Courses,
     rules: Vec<Entry>,
     by_kind: bool,
     off: bool,
@@ -132,25 +132,55 @@ pub struct InspectBook {
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     rule: InspectRule,
-    course: Arc<Course>,
+    courses: Courses,
+}
+
+/// What is set for either direction: the same, but that a scanner is only on the course of messages that it is asked about.
+#[derive(Clone, Debug, PartialEq)]
+struct Courses {
+    request: Arc<Course>,
+    response: Arc<Course>,
+}
+
+impl Courses {
+    fn of(course: &Course, is_asked: &impl Fn(&ScannerName, Direction) -> bool) -> Self {
+        let one = |direction| {
+            let asked = course.scanners.iter().filter(|name| is_asked(name, direction));
+            Arc::new(Course { scanners: asked.cloned().collect(), ..course.clone() })
+        };
+        Self { request: one(Direction::Request), response: one(Direction::Response) }
+    }
+
+    fn to(&self, direction: Direction) -> &Arc<Course> {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    fn are_empty(&self) -> bool {
+        self.request.scanners.is_empty() && self.response.scanners.is_empty()
+    }
 }
 
 impl InspectBook {
-    /// These rules, the first to match first, and what holds for all that they do not speak of.
-    pub fn new(rules: Vec<InspectRule>, default: Course) -> Self {
+    /// These rules, the first to match first, and what holds for all that they do not speak of. `is_asked` tells which
+    /// scanners are asked about messages that go one way: the others are not on the course of those.
+    pub fn new(rules: Vec<InspectRule>, default: Course, is_asked: impl Fn(&ScannerName, Direction) -> bool) -> Self {
         let by_kind = rules.iter().any(InspectRule::is_by_kind);
         let rules: Vec<Entry> = rules
             .into_iter()
             .map(|rule| {
-                let course = Arc::new(rule.upon(&default));
-                Entry { rule, course }
+                let courses = Courses::of(&rule.upon(&default), &is_asked);
+                Entry { rule, courses }
             })
             .collect();
-        let off = default.scanners.is_empty() && rules.iter().all(|entry| entry.course.scanners.is_empty());
-        Self { default: Arc::new(default), rules, by_kind, off }
+        let default = Courses::of(&default, &is_asked);
+        let off = default.are_empty() && rules.iter().all(|entry| entry.courses.are_empty());
+        Self { default, rules, by_kind, off }
     }
 
-    /// Whether nothing is ever scanned: neither the default nor any rule names a scanner.
+    /// Whether nothing is ever scanned: neither the default nor any rule names a scanner that is asked about anything.
     pub fn is_off(&self) -> bool {
         self.off
     }
@@ -180,12 +210,13 @@ impl InspectBook {
         let whose = Whose { source: whose.source.to_canonical(), ..whose };
         let mut speaking = self.rules.iter().filter(|entry| entry.rule.speaks_of(whose, kind));
         match speaking.next() {
-            None => Arc::clone(&self.default),
+            None => Arc::clone(self.default.to(whose.direction)),
             Some(first) if first.rule.is_by_class() => {
                 let rest = speaking.find(|entry| !entry.rule.is_by_class());
-                Arc::new(first.rule.upon(rest.map_or(&self.default, |entry| &entry.course)))
+                let rest = rest.map_or(&self.default, |entry| &entry.courses);
+                Arc::new(first.rule.upon(rest.to(whose.direction)))
             }
-            Some(first) => Arc::clone(&first.course),
+            Some(first) => Arc::clone(first.courses.to(whose.direction)),
         }
     }
 }

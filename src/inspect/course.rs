@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::icap::settings::IcapMethod;
+
 /// The name of the scanner that needs no server.
 pub const BUILT_IN: &str = "builtin";
 
@@ -39,6 +41,16 @@ pub enum Direction {
     Request,
     /// To the client: downloads.
     Response,
+}
+
+impl Direction {
+    /// How ICAP services are asked about such messages.
+    pub const fn method(self) -> IcapMethod {
+        match self {
+            Direction::Request => IcapMethod::Reqmod,
+            Direction::Response => IcapMethod::Respmod,
+        }
+    }
 }
 
 /// What becomes of a body that is larger than the cap for scanning it whole.
@@ -111,7 +123,7 @@ pub enum WhileHeld {
 pub struct Course {
     /// The rule of `inspect.toml` that says so; `None` where none matches.
     pub rule: Option<Arc<str>>,
-    /// Who scans, in this order; nobody where it is empty.
+    /// Who scans, in this order, of those who are asked about such messages; nobody where it is empty.
     pub scanners: Arc<[ScannerName]>,
     /// How much.
     pub cap: Cap,

@@ -122,6 +122,30 @@ impl Evidence {
     }
 }
 
+/// What evidence says of the address that a stream came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Nothing new: it was taken from what is known of the address.
+    Nothing,
+    /// The next such body need not be waited for as long. A slow download looks the same.
+    Hastens,
+    /// The same, and that such addresses give streams.
+    Confirms,
+}
+
+impl Evidence {
+    /// What it says of the address.
+    pub const fn weight(self) -> Weight {
+        match self {
+            Evidence::History { .. } => Weight::Nothing,
+            Evidence::Rate { .. } | Evidence::Hold { .. } => Weight::Hastens,
+            Evidence::MediaType | Evidence::Request | Evidence::IdleGap { .. } | Evidence::FirstByte { .. } => {
+                Weight::Confirms
+            }
+        }
+    }
+}
+
 /// What to do with a body that is being held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

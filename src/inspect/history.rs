@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
+use super::detector::{Evidence, Weight};
+
 /// Most kinds of address that are remembered; those not heard of for the longest time go first.
 pub const MOST: usize = 50_000;
 
@@ -64,6 +66,19 @@ pub struct Suggestion {
     pub last: Instant,
 }
 
+impl Suggestion {
+    /// The URLs that it speaks of: those that begin as far as its path is the same for all.
+    pub fn prefix(&self) -> String {
+        let path = self.pattern.split('*').next().unwrap_or_default();
+        format!("http://{}{path}", self.host)
+    }
+
+    /// Whether these are less than everything at its host.
+    pub fn is_narrow(&self) -> bool {
+        self.pattern.split('*').next().is_some_and(|path| path.len() > 1)
+    }
+}
+
 /// The history. Of most kinds it keeps a number and a few addresses, so that its size is bounded: less than 10 MiB.
 ///
 /// Numbers are made with a key of their own in every process. Where two kinds share one, a stream is noticed sooner,
@@ -79,7 +94,15 @@ pub struct History {
 struct Entry {
     streams: u32,
     last: Instant,
-    clients: [Option<IpAddr>; CLIENTS],
+    clients: [Option<Witness>; CLIENTS],
+}
+
+/// A client that got a stream, told as one by what it did and not by what is remembered here.
+#[derive(Clone, Copy, Debug)]
+struct Witness {
+    client: IpAddr,
+    /// What the surest sign was.
+    weight: Weight,
 }
 
 impl Default for History {
@@ -89,14 +112,18 @@ impl Default for History {
 }
 
 impl History {
-    /// Streams of this kind within [`REMEMBERED`] before `now`, each no longer than that after the one before.
-    pub fn hand_overs(&self, kind: &Kind, now: Instant) -> u32 {
+    /// Streams of this kind within [`REMEMBERED`] before `now`, each no longer than that after the one before. None for a
+    /// client that is still wanted to confirm the kind: what it gets has to show by itself what it is.
+    pub fn hand_overs(&self, kind: &Kind, client: IpAddr, now: Instant) -> u32 {
         let entry = self.entries.peek(&self.number(kind)).filter(|entry| is_fresh(entry.last, now));
-        entry.map_or(0, |entry| entry.streams)
+        entry.filter(|entry| !entry.wants(client)).map_or(0, |entry| entry.streams)
     }
 
-    /// Notes that `client` got a stream of this kind, known by `evidence`.
-    pub fn note_stream(&mut self, kind: &Kind, client: IpAddr, evidence: &'static str, now: Instant) {
+    /// Notes that `client` got a stream of this kind, known by `evidence`: nothing where that is this history.
+    pub fn note_stream(&mut self, kind: &Kind, client: IpAddr, evidence: Evidence, now: Instant) {
+        if evidence.weight() == Weight::Nothing {
+            return;
+        }
         let number = self.number(kind);
         let new = || Entry { streams: 0, last: now, clients: [None; CLIENTS] };
         let entry = self.entries.get_or_insert_mut(number, new);
@@ -105,9 +132,9 @@ impl History {
         }
         entry.streams = entry.streams.saturating_add(1);
         entry.last = now;
-        entry.note_client(client);
-        if entry.clients.iter().all(Option::is_some) {
-            let suggestion = kind.suggestion(evidence, entry.streams, now);
+        entry.note_client(client, evidence.weight());
+        if entry.is_confirmed() {
+            let suggestion = kind.suggestion(evidence.label(), entry.streams, now);
             self.suggestions.put(number, suggestion);
         }
         if self.entries.len() > MOST {
@@ -118,7 +145,7 @@ impl History {
         }
     }
 
-    /// Forgets this kind: something was found in such a body when it was scanned whole.
+    /// Forgets this kind: something was found in such a body, or one was no stream after all.
     pub fn forget(&mut self, kind: &Kind) {
         let number = self.number(kind);
         self.entries.pop(&number);
@@ -141,12 +168,30 @@ impl History {
 }
 
 impl Entry {
-    fn note_client(&mut self, client: IpAddr) {
+    /// Whether `client` has not been heard of, and others are too few.
+    fn wants(&self, client: IpAddr) -> bool {
         let client = one_of_many(client);
-        if !self.clients.contains(&Some(client))
-            && let Some(free) = self.clients.iter_mut().find(|place| place.is_none())
-        {
-            *free = Some(client);
+        self.clients.iter().any(Option::is_none) && self.clients.iter().flatten().all(|one| one.client != client)
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.clients.iter().all(|place| place.is_some_and(|one| one.weight == Weight::Confirms))
+    }
+
+    /// Whoever confirms takes the place of one that does not.
+    fn note_client(&mut self, client: IpAddr, weight: Weight) {
+        let client = one_of_many(client);
+        let its_own = self.clients.iter().position(|place| place.is_some_and(|one| one.client == client));
+        let free = self.clients.iter().position(Option::is_none);
+        let weak = self.clients.iter().position(|place| place.is_some_and(|one| one.weight != Weight::Confirms));
+        let place = match (its_own, weight) {
+            (Some(own), Weight::Confirms) => Some(own),
+            (Some(_), _) => None,
+            (None, Weight::Confirms) => free.or(weak),
+            (None, _) => free,
+        };
+        if let Some(place) = place {
+            self.clients[place] = Some(Witness { client, weight });
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct BypassBook {
     pub never: Vec<Pattern>,
 }
 
-/// What becomes of hosts that turn out to be live streams. The words of `[bypass] learn`.
+/// What becomes of places that several clients had live streams from. The words of `[bypass] learn`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Learn {
     /// Nothing.
@@ -40,7 +40,7 @@ pub enum Learn {
 /// `[bypass]` of the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BypassSettings {
-    /// What becomes of hosts that turn out to be live streams.
+    /// What becomes of places that several clients had live streams from.
     pub learn: Learn,
 }
 

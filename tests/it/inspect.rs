@@ -6,6 +6,7 @@ mod caps;
 mod cut;
 mod eicar;
 mod evasion;
+mod learning;
 mod leaving;
 mod overload;
 mod progress;

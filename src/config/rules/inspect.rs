@@ -15,7 +15,7 @@ use crate::config::problem::{Place, Problems};
 use crate::config::read::{self, Completeness, Draft};
 use crate::config::shape::{Amount, Section, Strings, Text};
 use crate::config::value::{self, Wrong};
-use crate::icap::settings::{IcapMethod, IcapService};
+use crate::icap::settings::IcapService;
 use crate::inspect::book::InspectRule;
 use crate::inspect::course::{Direction, OnOverload, Over, StreamScan};
 
@@ -169,9 +169,10 @@ fn note_idle(shape: &RuleShape, problems: &mut Problems) {
 
 /// Notes services that are never asked about messages of this direction.
 fn note_unasked(written: &Spanned<Strings>, direction: Direction, services: &[IcapService], problems: &mut Problems) {
-    let (method, messages) = match direction {
-        Direction::Request => (IcapMethod::Reqmod, "requests"),
-        Direction::Response => (IcapMethod::Respmod, "responses"),
+    let method = direction.method();
+    let messages = match direction {
+        Direction::Request => "requests",
+        Direction::Response => "responses",
     };
     for text in Strings::texts(written) {
         let service = services.iter().find(|service| *service.name == **text.get_ref());

@@ -93,8 +93,9 @@ pub async fn inspect(
     let by_class = inspection.may_go_by_class(session, &content.media_type, Direction::Request);
     let plan = plan_request(&facts, &course);
     let plan = match if by_class { until_class_is_known(plan) } else { plan } {
-        // What it is called does not take it past a service that has to see it.
+        // What it is called does not take it past a service that has to see it, whoever sees streams.
         Plan::Window(WindowCause::MediaType | WindowCause::Request | WindowCause::Media)
+        | Plan::Pass(Unscanned::Stream)
             if unseen == Unseen::Refused =>
         {
             Plan::Whole

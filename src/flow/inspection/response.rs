@@ -180,7 +180,7 @@ fn may_have_page(session: &Session<'_>, inspection: &Inspection, response: &Resp
 
 fn detector(session: &Session<'_>, inspection: &Inspection, content: &ResponseContent, length: Length) -> Detector {
     let settings = DetectorSettings::from(inspection.policy.hold());
-    let hand_overs = session.services.inspection.hand_overs(inspection, &content.content.media_type);
+    let hand_overs = session.services.inspection.hand_overs(inspection, session, &content.content.media_type);
     let signs = Signs { response: Push::Unsaid, request: Push::Unsaid, length, hand_overs };
     Detector::new(settings, signs, Instant::now().into_std())
 }
@@ -319,7 +319,7 @@ impl Subject<'_> {
             (noted.mode, noted.verdict) = (ScanMode::Window, Verdict::Clean);
             (noted.evidence, noted.flowed) = (Some(flow.label()), Some(std::time::Instant::now()));
         });
-        session.services.inspection.note_flow(self.inspection, session, &gathering, flow);
+        session.services.inspection.note_flow(self.inspection, session, flow);
         let mode = self.course.streams;
         if self.watch.is_some() && mode == StreamScan::Off {
             session.note_scan(|noted| noted.unscanned = Some(Unscanned::Stream.label()));

@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 
 use super::Inspection;
 use super::flow::Flow;
-use super::gather::Gathering;
 use super::offers::Offers;
 use crate::base::authority::Authority;
 use crate::flow::session::Session;
@@ -46,20 +45,26 @@ impl InspectionShared {
         Self { spools, blocked, verdicts, history, offers, bypass }
     }
 
-    /// How often such addresses gave streams lately.
-    pub fn hand_overs(&self, inspection: &Inspection, media_type: &str) -> u32 {
+    /// How often such addresses gave streams lately, as far as that counts for this client.
+    pub fn hand_overs(&self, inspection: &Inspection, session: &Session<'_>, media_type: &str) -> u32 {
+        let kind = inspection.kind.get_or_init(|| Kind::of(inspection.authority.text(), inspection.path(), media_type));
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.hand_overs(&kind(inspection, media_type), Instant::now())
+        history.hand_overs(kind, session.source(), Instant::now())
     }
 
     /// Remembers that a body flows on: what time has told shortens the wait for the next of its kind.
-    pub fn note_flow(&self, inspection: &Inspection, session: &Session<'_>, gathering: &Gathering, flow: Flow) {
+    pub fn note_flow(&self, inspection: &Inspection, session: &Session<'_>, flow: Flow) {
         session.services.counters.inspection.flows[flow.index()].add(1);
-        if let Flow::Stream(evidence) = flow {
-            let client = session.source();
-            let kind = kind(inspection, gathering.media_type());
+        if let (Flow::Stream(evidence), Some(kind)) = (flow, inspection.kind.get()) {
             let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-            history.note_stream(&kind, client, evidence.label(), Instant::now());
+            history.note_stream(kind, session.source(), evidence, Instant::now());
+        }
+    }
+
+    /// Forgets that such addresses gave streams: something was found in what one gave, or it was no stream.
+    pub fn forget_streams(&self, inspection: &Inspection) {
+        if let Some(kind) = inspection.kind.get() {
+            self.history.lock().unwrap_or_else(PoisonError::into_inner).forget(kind);
         }
     }
 
@@ -68,10 +73,6 @@ impl InspectionShared {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         history.suggestions(Instant::now())
     }
-}
-
-fn kind(inspection: &Inspection, media_type: &str) -> Kind {
-    Kind::of(inspection.authority.text(), inspection.path(), media_type)
 }
 
 impl Session<'_> {

@@ -16,6 +16,11 @@ fn default() -> Course {
     Course::of(&[ScannerName::BuiltIn])
 }
 
+/// Asked about everything.
+fn everyone(_: &ScannerName, _: Direction) -> bool {
+    true
+}
+
 fn av() -> ScannerName {
     ScannerName::Icap("av".into())
 }
@@ -44,6 +49,22 @@ fn rule_of(course: &Course) -> Option<&str> {
 }
 
 #[test]
+fn a_scanner_is_only_on_the_course_of_messages_that_it_is_asked_about() {
+    let only_responses =
+        |name: &ScannerName, direction| *name == ScannerName::BuiltIn || direction == Direction::Response;
+    let both = [ScannerName::BuiltIn, av()];
+    let by_class = InspectRule { classes: vec![Class::Archive], max_body: Some(9), ..InspectRule::new("class") };
+    let book = InspectBook::new(vec![by_class], Course::of(&both), only_responses);
+    for kind in [Kind::default(), Kind { class: Some(Class::Archive), ..Kind::default() }] {
+        let scanners = |direction| asked(&book, "a.example", SOURCES[0], direction, kind).scanners.to_vec();
+        assert_eq!(scanners(Direction::Response), both, "{kind:?}");
+        assert_eq!(scanners(Direction::Request), both[..1], "{kind:?}");
+    }
+    assert!(!book.is_off());
+    assert!(InspectBook::new(Vec::new(), Course::of(&[av()]), |_, _| false).is_off());
+}
+
+#[test]
 fn the_first_rule_that_speaks_of_a_message_holds() {
     let book = InspectBook::new(
         vec![
@@ -58,6 +79,7 @@ fn the_first_rule_that_speaks_of_a_message_holds() {
             InspectRule { destination: host("*.a.example"), ..InspectRule::new("pattern") },
         ],
         default(),
+        everyone,
     );
     let kind = |media_type: &'static str| Kind { media_type: media_type.as_bytes(), class: None };
     for (host, source, direction, media_type, name) in [
@@ -87,7 +109,7 @@ fn what_a_rule_leaves_out_is_as_for_all_others() {
         ..InspectRule::new("full")
     };
     let part = InspectRule { max_body: Some(9), ..InspectRule::new("part") };
-    let book = InspectBook::new(vec![full, part], default());
+    let book = InspectBook::new(vec![full, part], default(), everyone);
     let course = |host| asked(&book, host, "10.0.0.1", Direction::Response, Kind::default());
     let expected = Course {
         rule: Some("full".into()),
@@ -118,6 +140,7 @@ fn a_rule_by_class_says_how_much_and_leaves_the_scanners_to_the_rules_below() {
             },
         ],
         default(),
+        everyone,
     );
     for (host, class, name, scanner, cap) in [
         ("x.example", None, None, ScannerName::BuiltIn, Cap::default()),
@@ -143,11 +166,11 @@ fn what_need_not_be_looked_up_is_the_same_course() {
     let here = authority("a.example");
     let whose = Whose { authority: &here, source: IpAddr::from([10, 0, 0, 1]), direction: Direction::Response };
     let kind = Kind { media_type: b"video/mp4", class: Some(Class::Media) };
-    let empty = InspectBook::new(Vec::new(), default());
+    let empty = InspectBook::new(Vec::new(), default(), everyone);
     let course = empty.course_of_request(whose);
-    assert!(Arc::ptr_eq(&course, &empty.default) && Arc::ptr_eq(&course, &empty.refine(&course, whose, kind)));
+    assert!(Arc::ptr_eq(&course, &empty.default.response) && Arc::ptr_eq(&course, &empty.refine(&course, whose, kind)));
 
-    let by_host = InspectBook::new(vec![InspectRule::new("all")], default());
+    let by_host = InspectBook::new(vec![InspectRule::new("all")], default(), everyone);
     // What was set before a reload holds on.
     assert!(Arc::ptr_eq(&course, &by_host.refine(&course, whose, kind)));
     assert_eq!(rule_of(&by_host.course_of_request(whose)), Some("all"));
@@ -164,7 +187,7 @@ fn off_is_what_names_no_scanner_anywhere() {
         (vec![rule(&[])], default(), false),
         (vec![], default(), false),
     ] {
-        assert_eq!(InspectBook::new(rules.clone(), default).is_off(), off, "{rules:?}");
+        assert_eq!(InspectBook::new(rules.clone(), default, everyone).is_off(), off, "{rules:?}");
     }
 }
 
@@ -228,7 +251,7 @@ proptest! {
     ) {
         let names: Vec<String> = (0..made.len()).map(|number| number.to_string()).collect();
         let rules = made.iter().zip(&names).map(|(made, name)| made.rule(name)).collect();
-        let book = InspectBook::new(rules, default());
+        let book = InspectBook::new(rules, default(), everyone);
         for kind in [Kind::default(), Kind { media_type: media_type.as_bytes(), class }] {
             let course = asked(&book, host, source, direction, kind);
             let first = made.iter().position(|made| made.speaks_of(host, source, direction, kind));

@@ -165,6 +165,65 @@ fn a_change_cuts_nothing() {
     assert!(client.rest().0.is_empty());
 }
 
+/// A stream of this host in which something was found: its address is blocked.
+fn blocked_stream(proxy: &Proxy) -> (Origin, String) {
+    let origin = Origin::bind();
+    let host = format!("files.test:{}", origin.address().port());
+    let asked = format!("GET http://{host}/live HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let mut client = asking(proxy, &asked);
+    let mut served = origin.accept();
+    served.head();
+    served.send(Framing::Chunked(1).head("Content-Type: text/event-stream\r\n", 0));
+    served.send(chunk(b"data: one\n\n"));
+    client.head();
+    client.exactly(16);
+    served.send(chunk(&eicar()));
+    assert!(client.rest().0.is_empty());
+    assert_eq!(answer(&mut asking(proxy, &asked)).status, 403);
+    (origin, asked)
+}
+
+/// The origin is asked again, and its answer arrives.
+#[track_caller]
+fn assert_goes(proxy: &Proxy, (origin, asked): &(Origin, String), what: &str) {
+    let mut client = asking(proxy, asked);
+    proxy.wait_until(what, |_| origin.is_called(std::time::Duration::ZERO) || client.has_more());
+    let mut served = origin.accept();
+    served.head();
+    served.send(Framing::Length.response("Content-Type: text/event-stream\r\n", b"data: two\n\n"));
+    assert_eq!(answer(&mut client).text(), "data: two\n\n", "{what}");
+}
+
+#[test]
+fn an_entry_helps_what_was_blocked_a_moment_ago() {
+    for pattern in ["files.test", "127.0.0.0/30", "type:text/event-stream"] {
+        let proxy = bypassing(Vec::new());
+        let stream = blocked_stream(&proxy);
+        assert_eq!(admin::ask_by(&proxy, "POST", "/api/v1/bypass", r#"{"match":"other.test"}"#).0, 200);
+        assert_eq!(answer(&mut asking(&proxy, &stream.1)).status, 403, "not by an entry for others");
+        let entry = format!(r#"{{"match":"{pattern}"}}"#);
+        assert_eq!(admin::ask_by(&proxy, "POST", "/api/v1/bypass", &entry).0, 200);
+        assert_goes(&proxy, &stream, pattern);
+    }
+}
+
+#[test]
+fn a_reload_with_other_rules_helps_it_too() {
+    let mut first = crate::support::proxy::settings();
+    first.inspect.default = vec![tether::inspect::course::ScannerName::BuiltIn];
+    first.resolver.hosts.insert("files.test".into(), vec!["127.0.0.1".parse().expect("an address")]);
+    let settings = std::sync::Arc::new(std::sync::Mutex::new(first));
+    let read = settings.clone();
+    let proxy = Proxy::reloading(std::sync::Arc::new(move || Ok(read.lock().expect("settings").clone())));
+    let stream = blocked_stream(&proxy);
+    let reload = || proxy.app().reloader().reload().expect("reloaded");
+    reload();
+    assert_eq!(answer(&mut asking(&proxy, &stream.1)).status, 403, "the same rules as before");
+    settings.lock().expect("settings").scan_rules.rules.clear();
+    reload();
+    assert_goes(&proxy, &stream, "without the rule");
+}
+
 #[test]
 fn what_passes_is_told_as_unscanned() {
     let folder = tempfile::tempdir().expect("a folder");

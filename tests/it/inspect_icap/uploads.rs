@@ -1,7 +1,8 @@
 //! Uploads that a service sees: whole before any origin hears of them, or as they flow where they have no end in sight.
 
 use tether::inspect::book::InspectRule;
-use tether::inspect::course::{Direction, Over};
+use tether::inspect::course::{Direction, Over, StreamScan};
+use tether::inspect::magic::Class;
 
 use super::*;
 use crate::support::answer::try_answer;
@@ -173,6 +174,26 @@ fn no_silence_and_no_name_takes_an_upload_past_a_service_that_has_to_see_it() {
 }
 
 #[test]
+fn nor_where_services_do_not_see_streams() {
+    let (scanner, origin) = (Scanner::finding("secret"), mirror());
+    let rule = InspectRule { streams: Some(StreamScan::Off), max_body: Some(1000), ..InspectRule::new("off") };
+    let scene = Scene::with(vec![scanner.of_requests()], |settings| settings.inspect_rules = vec![rule]);
+    for kind in ["application/x-ndjson", "text/event-stream", "application/grpc", "video/mp4", "text/plain"] {
+        let head = format!("Content-Type: {kind}\r\n{CHUNKED}");
+        let got = answer(&mut scene.asks(post(origin.address(), &head, "6\r\nsecret\r\n0\r\n\r\n")));
+        assert_eq!((got.status, got.text().as_str()), (403, PAGE), "{kind}");
+        let large = "x".repeat(1001);
+        for (fields, body) in
+            [("Content-Length: 1001\r\n", large.clone()), (CHUNKED, format!("3e9\r\n{large}\r\n0\r\n\r\n"))]
+        {
+            let head = format!("Content-Type: {kind}\r\n{fields}");
+            assert_eq!(answer(&mut scene.asks(post(origin.address(), &head, &body))).status, 413, "{kind}");
+        }
+    }
+    assert!(origin.seen().is_empty(), "no origin has heard of any");
+}
+
+#[test]
 fn an_upload_that_is_too_large_is_refused() {
     let direction = Some(Direction::Request);
     let rule = InspectRule { direction, max_body: Some(1000), over: Some(Over::Block), ..InspectRule::new("small") };
@@ -231,4 +252,35 @@ fn a_service_for_responses_leaves_uploads_alone_and_the_other_way_round() {
     assert_eq!(scene.get(&page, "/a").text(), "hello");
     let line = scene.line(0);
     assert_eq!((&line["scan"], &line["verdict"]), (&"none".into(), &"unscanned".into()), "nobody saw it: {line}");
+}
+
+/// Larger than is scanned whole, and a program.
+fn program() -> String {
+    format!("MZ\u{1}\0{}", "x".repeat(2000))
+}
+
+#[test]
+fn what_a_service_is_not_asked_about_is_not_too_large_for_it() {
+    let scanner = Scanner::clean();
+    let small = || InspectRule { max_body: Some(1000), ..InspectRule::new("small") };
+    let services = |settings: &mut Settings| {
+        settings.inspect.default.insert(0, ScannerName::BuiltIn);
+        settings.inspect_rules = vec![small()];
+    };
+    // One for requests leaves large downloads to the built-in scanner.
+    let scene = Scene::with(vec![scanner.of_requests()], services);
+    let served = page(&program());
+    for path in ["/setup.exe", "/download"] {
+        let got = scene.get(&served, path);
+        assert_eq!((got.status, got.text()), (200, program()), "{path}");
+    }
+    // One for responses leaves it large uploads.
+    let origin = mirror();
+    let scene = Scene::with(vec![scanner.named("av")], |settings| {
+        services(settings);
+        settings.inspect_rules[0].classes = vec![Class::Executable];
+    });
+    assert_eq!(answer(&mut scene.asks(with_length(origin.address(), &program()))).status, 200);
+    // Where it is asked about them, it has to see them.
+    assert_eq!(scene.get(&served, "/setup.exe").status, 403);
 }
