@@ -315,7 +315,8 @@ fn a_stream_with_hostile_text_is_data() {
     assert!(age.as_u64().expect("age") >= 3000 && idle.as_u64().expect("idle") < 3000);
     let expected = serde_json::json!({
         "id": 7, "client": "192.0.2.7:50123", "listener": "office", "destination": hostile, "phase": "client_write",
-        "kind": "http", "age_ms": null, "idle_ms": null, "bytes_in": 10, "bytes_out": 20, "stream": false, "upstreams": 1,
+        "kind": "http", "age_ms": null, "idle_ms": null, "bytes_in": 10, "bytes_out": 20, "stream": false, "scan": null,
+        "stream_kind": null, "upstreams": 1,
     });
     assert_eq!(shown, expected);
 }
