@@ -179,6 +179,7 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
         },
         methods: list(service.methods.iter().copied().map(IcapMethod::label)),
         on_failure: word(ON_FAILURE, &service.on_failure),
+        on_overload: word(ON_FAILURE, &service.on_overload),
         verdicts: word(VERDICTS, &service.verdicts),
         max_connections: Some(number(service.max_connections.into())),
         preview: Some(unplaced(Amount::Text(spell_size(service.preview.into())))),

@@ -138,6 +138,7 @@ pub(super) struct IcapShape {
     pub ca_file: Option<Text>,
     pub methods: Option<Spanned<Strings>>,
     pub on_failure: Option<Text>,
+    pub on_overload: Option<Text>,
     pub verdicts: Option<Text>,
     pub max_connections: Option<Spanned<Whole>>,
     pub preview: Option<Spanned<Amount>>,

@@ -144,6 +144,7 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
             let url = "icap://av.example:1345/x?y=1".parse().expect("address");
             let mut service = IcapService::new(&name, vec![url]);
             service.on_failure = if pass { OnFailure::Pass } else { OnFailure::Block };
+            service.on_overload = if both { OnFailure::Pass } else { OnFailure::Block };
             service.verdicts = if both { VerdictUse::Asked } else { VerdictUse::Kept };
             service.methods.extend(both.then_some(IcapMethod::Reqmod));
             service.timeouts = IcapTimeouts { connect, first_reply, whole, ..service.timeouts };
