@@ -142,6 +142,7 @@ pub(super) struct IcapShape {
     pub verdicts: Option<Text>,
     pub max_connections: Option<Spanned<Whole>>,
     pub preview: Option<Spanned<Amount>>,
+    pub partial: Option<Spanned<bool>>,
     pub connect: Option<Text>,
     pub first_reply: Option<Text>,
     pub whole: Option<Text>,

@@ -12,7 +12,7 @@ use crate::config::read::{Completeness, Draft};
 use crate::config::shape::{Amount, IcapShape, Section, Shape, Strings, Text};
 use crate::config::suggest::nearest;
 use crate::config::value::{self, Wrong, Zero, duration};
-use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, VerdictUse};
+use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, PartialContent, VerdictUse};
 use crate::icap::url::ServiceUrl;
 use crate::inspect::course::BUILT_IN;
 use crate::tls::trust::{Authorities, Trust};
@@ -79,6 +79,7 @@ fn service(
         verdicts: shape.verdicts.as_ref().and_then(|text| problems.value(text, word(VERDICTS))).unwrap_or_default(),
         max_connections: connections.and_then(|count| u32::try_from(count).ok()).unwrap_or(default.max_connections),
         timeouts: timeouts(shape, default.timeouts, problems),
+        partial: shape.partial.as_ref().map_or(default.partial, partial),
         preview: shape.preview.as_ref().and_then(|size| preview(size, problems)).unwrap_or(default.preview),
         ..default
     }
@@ -140,6 +141,10 @@ fn method(text: &str) -> Result<IcapMethod, Wrong> {
         };
         Wrong::new(format!("`{text}` is not known here"), help)
     })
+}
+
+fn partial(written: &Spanned<bool>) -> PartialContent {
+    if *written.get_ref() { PartialContent::Offered } else { PartialContent::Refused }
 }
 
 fn preview(written: &Spanned<Amount>, problems: &mut Problems) -> Option<u32> {
