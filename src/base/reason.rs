@@ -156,7 +156,7 @@ pub enum Reason {
     ScannerFailed,
     /// The same, after the beginning of the body had gone out.
     ScannerCut,
-    /// There was no room to hold the body until it was scanned.
+    /// There was no room to hold the body until it was scanned, or the scanner had too much to do.
     ScanOverload,
     /// A file that was held for its client has been handed out, or its client went.
     DownloadGone,

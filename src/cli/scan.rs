@@ -116,7 +116,7 @@ async fn judge(subject: &Subject, scanners: &[Scanner], options: &ScanOptions) -
         let (verdict, on_failure) = match scanner {
             // What it cannot decode another may be able to.
             Scanner::BuiltIn(built_in) => (built_in.scan(subject, options), OnFailure::Pass),
-            Scanner::Service(service) => (service.scan(subject, options).await, service.on_failure()),
+            Scanner::Service(service) => service.scan(subject, options).await,
         };
         match verdict {
             Verdict::Clean => {}

@@ -188,6 +188,7 @@ impl Cut<'_> {
         let expected = match expected {
             "a sequence" => "an array",
             "a map" => "a section",
+            "a boolean" => "`true` or `false`",
             expected => expected,
         };
         let found = match self.value.get_ref() {

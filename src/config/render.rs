@@ -19,7 +19,7 @@ use super::value::{spell_duration, spell_size};
 use crate::admin::settings::AdminSettings;
 use crate::flow::settings::Timeouts;
 use crate::icap::server::settings::IcapServerSettings;
-use crate::icap::settings::{IcapMethod, IcapService};
+use crate::icap::settings::{IcapMethod, IcapService, PartialContent};
 use crate::inspect::course::{InspectSettings, ScannerName};
 use crate::limits::settings::LimitSettings;
 use crate::listen::settings::ForwardSettings;
@@ -179,9 +179,11 @@ fn service(service: &IcapService) -> (Text, Spanned<Section<IcapShape>>) {
         },
         methods: list(service.methods.iter().copied().map(IcapMethod::label)),
         on_failure: word(ON_FAILURE, &service.on_failure),
+        on_overload: word(ON_FAILURE, &service.on_overload),
         verdicts: word(VERDICTS, &service.verdicts),
         max_connections: Some(number(service.max_connections.into())),
         preview: Some(unplaced(Amount::Text(spell_size(service.preview.into())))),
+        partial: Some(unplaced(service.partial == PartialContent::Offered)),
         connect: wait(service.timeouts.connect),
         first_reply: wait(service.timeouts.first_reply),
         whole: wait(service.timeouts.whole),

@@ -114,7 +114,7 @@ impl IcapClient {
     /// the connection; a body that could not be read to its end is never ended for the server.
     ///
     /// # Errors
-    /// [`IcapError`]: there is no verdict, and [`IcapService::on_failure`] says what becomes of the message.
+    /// [`IcapError`]: there is no verdict, and [`IcapService::becomes`] says what becomes of the message.
     pub async fn adapt<B: BodySource>(&self, message: &Message, mut body: B) -> Result<Outcome<B>, IcapError> {
         if !self.settings.methods.contains(&message.method()) {
             return Err(self.error(ErrorKind::NotOffered, None));

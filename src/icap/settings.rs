@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::error::{Blame, ErrorKind};
 use super::url::ServiceUrl;
 use crate::tls::trust::Trust;
 
@@ -141,6 +142,8 @@ pub struct IcapService {
     pub methods: Vec<IcapMethod>,
     /// What becomes of messages that could not be judged.
     pub on_failure: OnFailure,
+    /// What becomes of those that could not as there was too much to do.
+    pub on_overload: OnFailure,
     /// Most connections to each server, idle ones included; the server's own `Max-Connections` can only lower it.
     pub max_connections: u32,
     /// How long what may last.
@@ -158,6 +161,11 @@ pub struct IcapService {
 }
 
 impl IcapService {
+    /// What becomes of a message that could not be judged for this.
+    pub fn becomes(&self, kind: ErrorKind) -> OnFailure {
+        if kind.blame() == Blame::Load { self.on_overload } else { self.on_failure }
+    }
+
     /// A service at `urls` with everything else as it is when nobody says otherwise.
     pub fn new(name: &str, urls: Vec<ServiceUrl>) -> Self {
         Self {
@@ -167,6 +175,7 @@ impl IcapService {
             trust: Trust::System,
             methods: vec![IcapMethod::Respmod],
             on_failure: OnFailure::default(),
+            on_overload: OnFailure::default(),
             max_connections: 32,
             timeouts: IcapTimeouts::default(),
             preview: 4096,

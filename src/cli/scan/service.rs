@@ -25,26 +25,25 @@ const STATUS: u16 = 200;
 pub(super) struct Service(pub Arc<IcapClient>);
 
 impl Service {
-    /// What becomes of what it cannot judge.
-    pub fn on_failure(&self) -> OnFailure {
-        self.0.settings().on_failure
-    }
-
-    /// Has it judge the file.
-    pub async fn scan(&self, subject: &Subject, options: &ScanOptions) -> Verdict {
+    /// Has it judge the file, and says what becomes of it where it could not.
+    pub async fn scan(&self, subject: &Subject, options: &ScanOptions) -> (Verdict, OnFailure) {
+        let on_failure = self.0.settings().on_failure;
         let body = match subject.file().and_then(InFile::new) {
             Ok(body) => body,
-            Err(error) => return Verdict::not_scanned(Some(self.name()), error.to_string()),
+            Err(error) => return (Verdict::not_scanned(Some(self.name()), error.to_string()), on_failure),
         };
         let Ok(message) = message(subject, options) else {
             let why = "what is said of the file is too long for a head".to_owned();
-            return Verdict::not_scanned(Some(self.name()), why);
+            return (Verdict::not_scanned(Some(self.name()), why), on_failure);
         };
         let judged = match self.0.adapt(&message, body).await {
             Ok(outcome) => self.verdict(outcome).await,
             Err(error) => Err(error),
         };
-        judged.unwrap_or_else(|error| Verdict::not_scanned(Some(self.name()), why(&error)))
+        match judged {
+            Ok(verdict) => (verdict, on_failure),
+            Err(error) => (Verdict::not_scanned(Some(self.name()), why(&error)), self.0.settings().becomes(error.kind)),
+        }
     }
 
     /// A message that is sent back and not said to be bad counts as clean, once it is here to its end.

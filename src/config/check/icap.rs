@@ -12,7 +12,7 @@ use crate::config::read::{Completeness, Draft};
 use crate::config::shape::{Amount, IcapShape, Section, Shape, Strings, Text};
 use crate::config::suggest::nearest;
 use crate::config::value::{self, Wrong, Zero, duration};
-use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, VerdictUse};
+use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, PartialContent, VerdictUse};
 use crate::icap::url::ServiceUrl;
 use crate::inspect::course::BUILT_IN;
 use crate::tls::trust::{Authorities, Trust};
@@ -20,7 +20,7 @@ use crate::tls::trust::{Authorities, Trust};
 /// The name of the table of services.
 pub(in crate::config) const ICAP: &str = "icap";
 
-/// `on_failure`.
+/// `on_failure` and `on_overload`.
 pub(in crate::config) const ON_FAILURE: Words<OnFailure> =
     &[(OnFailure::Block.label(), OnFailure::Block), (OnFailure::Pass.label(), OnFailure::Pass)];
 
@@ -67,18 +67,19 @@ fn service(
         let help = "write 1 to 65536; the server's own limit can only lower it";
         problems.number(written, 1..=MOST_CONNECTIONS, ("no service has so few or so many connections", help))
     });
+    let mut becomes = |text: &Option<Text>| text.as_ref().and_then(|text| problems.value(text, word(ON_FAILURE)));
+    let on_failure = becomes(&shape.on_failure).unwrap_or_default();
+    let on_overload = becomes(&shape.on_overload).unwrap_or(on_failure);
     IcapService {
         standby_urls,
         trust: shape.ca_file.as_ref().and_then(|file| trust(file, base, problems)).unwrap_or_default(),
         methods: shape.methods.as_ref().map_or(default.methods.clone(), |written| methods(written, problems)),
-        on_failure: shape
-            .on_failure
-            .as_ref()
-            .and_then(|text| problems.value(text, word(ON_FAILURE)))
-            .unwrap_or_default(),
+        on_failure,
+        on_overload,
         verdicts: shape.verdicts.as_ref().and_then(|text| problems.value(text, word(VERDICTS))).unwrap_or_default(),
         max_connections: connections.and_then(|count| u32::try_from(count).ok()).unwrap_or(default.max_connections),
         timeouts: timeouts(shape, default.timeouts, problems),
+        partial: shape.partial.as_ref().map_or(default.partial, partial),
         preview: shape.preview.as_ref().and_then(|size| preview(size, problems)).unwrap_or(default.preview),
         ..default
     }
@@ -140,6 +141,10 @@ fn method(text: &str) -> Result<IcapMethod, Wrong> {
         };
         Wrong::new(format!("`{text}` is not known here"), help)
     })
+}
+
+fn partial(written: &Spanned<bool>) -> PartialContent {
+    if *written.get_ref() { PartialContent::Offered } else { PartialContent::Refused }
 }
 
 fn preview(written: &Spanned<Amount>, problems: &mut Problems) -> Option<u32> {

@@ -83,6 +83,8 @@ fn services_and_scanners() {
         (&with("methods = [\"RESPMD\", \"x\"]\n"), &[(3, 12, "`RESPMD`", "`RESPMOD`?"), (3, 22, "`x`", "one of")]),
         (&with("methods = []\n"), &[(3, 11, "asked nothing", "`RESPMOD`")]),
         (&with("on_failure = \"pas\"\n"), &[(3, 14, "`pas`", "did you mean `pass`?")]),
+        (&with("partial = \"yes\"\n"), &[(3, 11, "`partial` must be `true` or `false`, not `\"yes\"`", "")]),
+        (&with("on_overload = \"blok\"\n"), &[(3, 15, "`blok`", "did you mean `block`?")]),
         (&with("max_connections = 0\n"), &[(3, 19, "so few or so many", "1 to 65536")]),
         (&with("preview = \"2MiB\"\n"), &[(3, 11, "a preview is a beginning", "1MiB")]),
         (&with("whole = \"0s\"\nconnect = \"5\"\n"), &[(3, 9, "a wait of zero", ""), (4, 11, "has no unit", "`5s`")]),

@@ -9,7 +9,7 @@ use crate::config::settings::Settings;
 use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, Overrides, parse, render};
 use crate::icap::server::settings::IcapServerSettings;
-use crate::icap::settings::{IcapMethod, IcapService, OnFailure};
+use crate::icap::settings::{IcapMethod, IcapService, OnFailure, PartialContent};
 use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings, WhileHeld};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::net::resolver::settings::ResolverKind;
@@ -123,6 +123,11 @@ fn services_arrive_and_are_asked_in_the_order_of_the_list() {
     assert_eq!(urls, ["icap://a.example/x", "icap://b.example:1345/x"]);
     assert_eq!(slow.methods, [IcapMethod::Respmod, IcapMethod::Reqmod]);
     assert_eq!((slow.on_failure, slow.max_connections, slow.preview), (OnFailure::Pass, 7, 0));
+    assert_eq!(slow.on_overload, OnFailure::Pass, "it is the same where nothing is said");
+    let strict =
+        good("[icap.av]\nurls = \"icap://[::1]/y\"\non_failure = \"pass\"\non_overload = \"block\"\npartial = true\n");
+    assert_eq!(strict.icap[0].partial, PartialContent::Offered);
+    assert_eq!((strict.icap[0].on_failure, strict.icap[0].on_overload), (OnFailure::Pass, OnFailure::Block));
     let waits = [slow.timeouts.connect, slow.timeouts.first_reply, slow.timeouts.whole];
     assert_eq!(waits, [2, 3, 4].map(Duration::from_secs));
     assert_eq!(settings.inspect.default, [ScannerName::Icap("slow".into()), ScannerName::BuiltIn]);

@@ -13,7 +13,7 @@ use crate::config::render;
 use crate::config::settings::{PolicySettings, Settings, StateSettings};
 use crate::flow::settings::Timeouts;
 use crate::icap::server::settings::IcapServerSettings;
-use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, VerdictUse};
+use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, PartialContent, VerdictUse};
 use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings, WhileHeld};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
@@ -144,6 +144,8 @@ fn services() -> impl Strategy<Value = Vec<IcapService>> {
             let url = "icap://av.example:1345/x?y=1".parse().expect("address");
             let mut service = IcapService::new(&name, vec![url]);
             service.on_failure = if pass { OnFailure::Pass } else { OnFailure::Block };
+            service.on_overload = if both { OnFailure::Pass } else { OnFailure::Block };
+            service.partial = if pass { PartialContent::Offered } else { PartialContent::Refused };
             service.verdicts = if both { VerdictUse::Asked } else { VerdictUse::Kept };
             service.methods.extend(both.then_some(IcapMethod::Reqmod));
             service.timeouts = IcapTimeouts { connect, first_reply, whole, ..service.timeouts };

@@ -20,7 +20,7 @@ use crate::http::reply::ConnectionFate;
 use crate::icap::adapted::AdaptedHead;
 use crate::icap::body::{BodySource, NoBody};
 use crate::icap::client::IcapClient;
-use crate::icap::error::IcapError;
+use crate::icap::error::{Blame, ErrorKind, IcapError};
 use crate::icap::message::Message;
 use crate::icap::outcome::{AdaptedBody, Judgement, Outcome, Report, Sameness};
 use crate::icap::settings::{IcapMethod, OnFailure, VerdictUse};
@@ -220,22 +220,27 @@ async fn keep<B: BodySource>(session: &Session<'_>, mut body: AdaptedBody<B>) ->
 fn failed(session: &Session<'_>, client: &IcapClient, error: &IcapError) -> Result<Answered, Reason> {
     tracing::debug!(%error, "a scanner could not be asked");
     let service = &client.settings().name;
-    match client.settings().on_failure {
+    match client.settings().becomes(error.kind) {
         OnFailure::Block => {
             session.note_scan(|noted: &mut Noted| {
                 noted.scanner = Some(service.clone());
                 noted.threat = Some(error.kind.to_string().into());
             });
-            Err(Reason::ScannerFailed)
+            Err(if error.kind.blame() == Blame::Load { Reason::ScanOverload } else { Reason::ScannerFailed })
         }
         OnFailure::Pass => {
             session.note_scan(|noted: &mut Noted| {
                 noted.scanner = Some(service.clone());
-                (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(Unscanned::ScannerDown.label()));
+                (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(unscanned(error.kind).label()));
             });
             Ok(Answered::Same)
         }
     }
+}
+
+/// Why a message passes that a service could not judge.
+pub fn unscanned(kind: ErrorKind) -> Unscanned {
+    if kind.blame() == Blame::Load { Unscanned::Overload } else { Unscanned::ScannerDown }
 }
 
 /// What a service found, in its own words.

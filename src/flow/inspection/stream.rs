@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::ask::found;
+use super::ask::{found, unscanned};
 use super::batches::{Batch, Batches};
 use super::reading::Found;
 use crate::base::inspection::Verdict;
@@ -73,8 +73,8 @@ struct Shown<'b> {
 /// Whether a service has seen a batch that goes on.
 enum Seen {
     Yes,
-    /// It failed, and is set to be passed by.
-    No,
+    /// It failed or had too much to do, and is set to be passed by.
+    No(Unscanned),
 }
 
 /// Delivers the body while its batches are scanned, the last one before its end.
@@ -146,10 +146,10 @@ async fn scan(watchers: &Watchers, services: &Services, ledger: &Ledger<'_>) -> 
             let shown = Shown { batch: &batch, window, verdicts: &services.inspection.verdicts };
             match Box::pin(scan_one(client, &watchers.message, shown)).await {
                 Ok(Seen::Yes) => {}
-                Ok(Seen::No) => ledger.note(|record| {
+                Ok(Seen::No(why)) => ledger.note(|record| {
                     let noted = record.inspected.get_or_insert_default();
                     noted.scanner = Some(client.settings().name.clone());
-                    (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(Unscanned::ScannerDown.label()));
+                    (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(why.label()));
                 }),
                 Err(stop) => return stop,
             }
@@ -182,8 +182,10 @@ async fn scan_one(client: &IcapClient, message: &Message, shown: Shown<'_>) -> R
     match ask(client, message, shown).await {
         Ok(None) => Ok(Seen::Yes),
         Ok(Some(found)) => Err(Stop::Found(found)),
-        Err(_) if client.settings().on_failure == OnFailure::Pass => Ok(Seen::No),
-        Err(error) => Err(Stop::Failed(error)),
+        Err(error) => match client.settings().becomes(error.kind) {
+            OnFailure::Pass => Ok(Seen::No(unscanned(error.kind))),
+            OnFailure::Block => Err(Stop::Failed(error)),
+        },
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Unscanned {
     Coding,
     /// It is a part of something: it was scanned as the part it is.
     Partial,
-    /// There was no room to hold it.
+    /// There was no room to hold it, or a scanner had too much to do and its service is set to pass such messages.
     Overload,
     /// A scanner did not answer, and its service is set to pass such messages.
     ScannerDown,

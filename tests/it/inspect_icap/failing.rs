@@ -43,9 +43,34 @@ fn say(visit: &mut Visit, words: &str) {
 /// A service whose server does this, with limits that do not last.
 fn broken(fails: fn(&mut Visit), on_failure: OnFailure, method: IcapMethod) -> (Scanner, IcapService) {
     let scanner = Scanner::answering(PREVIEW, move |visit, _| fails(visit));
-    let mut service = IcapService { on_failure, methods: vec![method], ..scanner.named("av") };
+    let mut service = IcapService { on_failure, on_overload: on_failure, methods: vec![method], ..scanner.named("av") };
     (service.timeouts.first_reply, service.timeouts.idle) = (SHORT, SHORT);
     (scanner, service)
+}
+
+/// The reason of a message that is refused for it, and why one passes unscanned.
+fn words(how: &str) -> (&'static str, Unscanned) {
+    match how {
+        "has too much to do" => ("scan_overload", Unscanned::Overload),
+        _ => ("scanner_failed", Unscanned::ScannerDown),
+    }
+}
+
+#[test]
+fn what_fails_and_what_has_too_much_to_do_are_apart() {
+    let origin = page("hello");
+    for (status, on_failure, on_overload) in [
+        (503, OnFailure::Pass, OnFailure::Block),
+        (503, OnFailure::Block, OnFailure::Pass),
+        (500, OnFailure::Pass, OnFailure::Block),
+        (500, OnFailure::Block, OnFailure::Pass),
+    ] {
+        let scanner = Scanner::judging(move |_| format!("ICAP/1.0 {status} No\r\n\r\n").into_bytes());
+        let scene = Scene::of(vec![IcapService { on_failure, on_overload, ..scanner.named("av") }]);
+        let passes = if status == 503 { on_overload } else { on_failure } == OnFailure::Pass;
+        let got = scene.get(&origin, "/a");
+        assert_eq!(got.status, if passes { 200 } else { 503 }, "{status} {on_failure:?} {on_overload:?}");
+    }
 }
 
 #[test]
@@ -60,7 +85,8 @@ fn a_response_that_could_not_be_judged() {
         assert_eq!(got.status, 503, "it {how}: {}", got.head);
         assert!(!got.text().contains("ooo") && !got.text().contains("adapt"), "it {how}: {}", got.text());
         let line = scene.line(0);
-        assert_eq!((told(&line)[0], told(&line)[3]), ("scanner_failed", "av"), "it {how}: {line}");
+        let (reason, unscanned) = words(how);
+        assert_eq!((told(&line)[0], told(&line)[3]), (reason, "av"), "it {how}: {line}");
         assert!(line["threat"].as_str().is_some_and(|why| !why.is_empty()), "it {how}: {line}");
         drop(client);
         scene.wait_until_empty();
@@ -71,8 +97,8 @@ fn a_response_that_could_not_be_judged() {
         assert!(got.status == 200 && got.text() == body, "it {how}: {}", got.head);
         let line = scene.line(0);
         assert_eq!(told(&line), ["done", "whole", "unscanned", "av"], "it {how}: {line}");
-        assert_eq!(line["unscanned"], "scanner_down", "it {how}: {line}");
-        assert!(scene.unscanned(Unscanned::ScannerDown) >= body.len() as u64, "it {how}");
+        assert_eq!(line["unscanned"], unscanned.label(), "it {how}: {line}");
+        assert!(scene.unscanned(unscanned) >= body.len() as u64, "it {how}");
         scene.wait_until_empty();
     }
 }
@@ -93,7 +119,7 @@ fn a_request_that_could_not_be_judged() {
             } else {
                 assert_eq!(answer(&mut scene.asks(&request)).status, 503, "it {how}");
                 let line = scene.line(0);
-                assert_eq!((told(&line)[0], told(&line)[3]), ("scanner_failed", "av"), "it {how}: {line}");
+                assert_eq!((told(&line)[0], told(&line)[3]), (words(how).0, "av"), "it {how}: {line}");
             }
             assert!(origin.seen().is_empty(), "it {how}");
         }
@@ -110,7 +136,7 @@ fn a_request_passes_a_service_that_fails_where_that_is_set() {
             format!("POST http://{0}/a HTTP/1.1\r\nHost: {0}\r\nContent-Length: 4\r\n\r\nbody", origin.address());
         assert_eq!(answer(&mut scene.asks(&post)).text(), "hello", "it {how}");
         assert!(origin.seen()[0].text().ends_with("\r\n\r\nbody"), "it {how}");
-        assert_eq!(scene.line(0)["unscanned"], "scanner_down", "it {how}");
+        assert_eq!(scene.line(0)["unscanned"], words(how).1.label(), "it {how}");
     }
 }
 

@@ -22,7 +22,7 @@ fn event(word: &str) -> String {
 
 /// A service with a single turn for pieces, and what becomes of them where it fails.
 fn narrow(scanner: &Scanner, on_failure: OnFailure) -> IcapService {
-    let mut service = IcapService { on_failure, max_connections: 1, ..scanner.named("av") };
+    let mut service = IcapService { on_overload: on_failure, max_connections: 1, ..scanner.named("av") };
     service.timeouts.whole = PATIENCE;
     service
 }
@@ -93,8 +93,8 @@ fn a_stream_that_may_go_on_does_and_the_next_piece_is_tried() {
         assert_eq!(client.rest().1, How::Reset, "{streams:?}");
         let line = scene.line(0);
         assert_eq!((told(&line)[0], told(&line)[2]), ("content_cut", "cut"), "{line}");
-        assert_eq!(line["unscanned"], "scanner_down", "{line}");
-        assert!(scene.unscanned(Unscanned::ScannerDown) >= unseen.len() as u64);
+        assert_eq!(line["unscanned"], "overload", "{line}");
+        assert!(scene.unscanned(Unscanned::Overload) >= unseen.len() as u64);
         drop(client);
         scene.wait_until_empty();
     }

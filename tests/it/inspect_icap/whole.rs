@@ -1,12 +1,13 @@
 //! Responses that a service sees whole: what it says of them is what clients get.
 
 use tether::base::reason::Reason;
+use tether::icap::settings::PartialContent;
 use tether::icap::stats::Ended;
 use tether::inspect::book::InspectRule;
 use tether::observe::counters::WorkerCounters;
 
 use super::*;
-use crate::icap::server::replace_by;
+use crate::icap::server::{replace, replace_by};
 use crate::support::answer::{BodyEnd, answer_head, try_answer};
 use crate::support::origin::Origin;
 use crate::support::wire::{How, find};
@@ -80,6 +81,22 @@ fn an_echo_is_what_was_sent() {
     assert!(got.body == body && got.end == BodyEnd::Framed);
     assert_eq!(got.field("ETag"), Some("\"x\""), "the head of the origin is not lost: {}", got.head);
     assert_eq!(told(&scene.line(0)), ["done", "whole", "clean", "-"]);
+}
+
+#[test]
+fn what_a_service_points_to_is_taken_from_the_original() {
+    const PARTS: &str = "Allow: 206\r\nPreview: 1024\r\nTransfer-Preview: *\r\n";
+    let scanner = Scanner::answering(PARTS, |visit, shown| {
+        let said =
+            replace("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", "4\r\nNEW:\r\n0; use-original-body=1\r\n\r\n");
+        let offered = shown.field("Allow").is_some_and(|allow| allow.contains("206"));
+        visit.send(if offered { said.replacen("200 OK", "206 Partial Content", 1) } else { UNCHANGED.into() });
+    });
+    for (partial, body) in [(PartialContent::Refused, "hello"), (PartialContent::Offered, "NEW:ello")] {
+        let scene = Scene::of(vec![IcapService { partial, ..scanner.named("av") }]);
+        let got = scene.get(&page("hello"), "/a");
+        assert_eq!((got.text().as_str(), got.end), (body, BodyEnd::Framed));
+    }
 }
 
 #[test]
