@@ -43,7 +43,7 @@ use crate::inspect::book::{Kind, Whose};
 use crate::inspect::course::{Course, Direction};
 use crate::inspect::history::Kind as StreamKind;
 use crate::inspect::magic::Class;
-use crate::inspect::plan::{Unscanned, ranges_for_extension};
+use crate::inspect::plan::{Unscanned, ranges_for};
 use crate::inspect::rules::Head;
 use crate::policy::bypass::skips::{Skip, Skips};
 
@@ -124,11 +124,12 @@ pub fn begin(
     by_rules(session, &policy, &course, &Head { url: url.as_bytes(), media_type: None, file_name: None })?;
     let extension = extension(path(&url).as_bytes());
     let mut said = RequestContent::of(head);
+    let ranges = ranges_for(&extension, said.wish);
     if request.method != Method::Get || request.version != Version::Http11 {
         said.wish = Wish::Other;
     }
     if !course.scanners.is_empty() {
-        prepare_for_scanning(head, ranges_for_extension(&extension));
+        prepare_for_scanning(head, ranges);
     }
     let (authority, request_head) = (authority.clone(), head.clone());
     let inspection = Inspection {

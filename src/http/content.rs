@@ -49,6 +49,8 @@ pub enum Wish {
     /// To stand in a window of a browser: `Accept` names `text/html`, all of the thing is asked for, and nothing says that
     /// a script, another page or a look ahead is behind it (`Sec-Fetch-Dest`, `X-Requested-With`, `Sec-Purpose`).
     Page,
+    /// To be played by a page: `Sec-Fetch-Dest` is `video` or `audio`, which no script can say.
+    Media,
     /// Anything else.
     #[default]
     Other,
@@ -98,18 +100,20 @@ impl RequestContent {
     /// Reads the head of a request; any bytes give an answer.
     pub fn of(head: &[u8]) -> Self {
         let mut said = Self { content: Content::of(head), ..Self::default() };
-        let (mut resumes, mut contrary) = (Push::Unsaid, None);
+        let (mut resumes, mut contrary, mut played) = (Push::Unsaid, None, None);
         for line in field_lines(head) {
             if line.is("accept") {
                 said.push = of_accept(line.value);
                 said.wish = wish(line.value);
             } else if line.is("last-event-id") {
                 resumes = Push::Declared;
+            } else if is_player(&line) {
+                played = Some(Wish::Media);
             } else if is_no_window(&line) {
                 contrary = Some(Wish::Other);
             }
         }
-        said.wish = contrary.unwrap_or(said.wish);
+        said.wish = played.or(contrary).unwrap_or(said.wish);
         if resumes == Push::Declared {
             said.push = Push::Declared;
         }
@@ -165,6 +169,10 @@ fn file_name(disposition: &[u8]) -> Option<Box<[u8]>> {
 fn wish(accept: &[u8]) -> Wish {
     let names_page = |range: &[u8]| essence(range).as_ref() == "text/html" && !is_refused(range);
     if list(accept).any(names_page) { Wish::Page } else { Wish::Other }
+}
+
+fn is_player(line: &FieldLine<'_>) -> bool {
+    line.is("sec-fetch-dest") && [&b"video"[..], b"audio"].iter().any(|own| line.value.eq_ignore_ascii_case(own))
 }
 
 /// Whether a field says that the answer is not for a window, or not for all of it.

@@ -9,7 +9,7 @@ use super::push::{Push, of_accept};
 /// Whether the client may ask for parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranges {
-    /// It may.
+    /// It may ask for one. `Range` and `If-Range` go where several are asked for.
     Kept,
     /// It gets the whole: `Range` and `If-Range` go.
     Dropped,
@@ -26,12 +26,15 @@ const PLAIN: &[u8] = b"identity";
 /// - `Accept-Encoding` names only codings that can be undone here, with their weights as they were; `*` goes, and
 ///   `identity` stands where nothing is left. A request for nothing but an event stream asks for `identity`: events in a
 ///   compressed stream cannot be told apart before they are decoded.
-/// - `Range` and `If-Range` go with [`Ranges::Dropped`].
+/// - `Range` and `If-Range` go with [`Ranges::Dropped`], and where several parts are asked for: they come in an order of the
+///   client's choice, in a body of their own kind (RFC 9110 section 14.6).
 ///
 /// Every other byte stays as it is.
 pub fn prepare_for_scanning(head: &mut Vec<u8>, ranges: Ranges) {
     let push =
         field_lines(head).filter(|line| line.is("accept")).last().map_or(Push::Unsaid, |line| of_accept(line.value));
+    let several = field_lines(head).filter(|line| line.is("range")).any(|line| line.value.contains(&b','));
+    let ranges = if several { Ranges::Dropped } else { ranges };
     let edits: Vec<Edit> = field_lines(head).filter_map(|line| edit(&line, push, ranges)).collect();
     if push == Push::Declared && !field_lines(head).any(|line| line.is("accept-encoding")) {
         add_plain(head);

@@ -4,7 +4,7 @@ pub mod kind;
 mod reason;
 
 pub use self::reason::{Unscannable, Unscanned, WindowCause};
-use crate::http::content::ContentRange;
+use crate::http::content::{ContentRange, Wish};
 use crate::http::framing::BodyFraming;
 use crate::http::push::Push;
 use crate::http::rewrite::Ranges;
@@ -13,7 +13,7 @@ use crate::inspect::decode::Undecodable;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::Length;
 use crate::inspect::magic::FileKind;
-use kind::{is_file, is_media, is_playlist, is_stream};
+use kind::{is_file, is_file_type, is_media, is_media_file, is_playlist, is_stream};
 
 /// What is done with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,8 @@ pub struct ResponseFacts<'a> {
     pub status: u16,
     /// Whether the request asked for an event stream.
     pub asked: Push,
+    /// The extension of the name under which it is to be saved, in lower case.
+    pub saved_as: &'a str,
     /// Its body.
     pub body: BodyFacts<'a>,
 }
@@ -127,13 +129,27 @@ pub fn length(framing: BodyFraming) -> Option<Length> {
 ///
 /// Unknown codings do not change it: the built-in scanner reads such a body as it came, ICAP services get it as it came
 /// (RFC 3507), and it [counts](BodyFacts::doubt) as not scanned. More codings than can be undone are refused: browsers
-/// undo them, and nobody else has a use for them.
+/// undo them, and nobody else has a use for them. So are parts of files that no scanner knows in parts: their requests
+/// [asked](ranges_for) for the whole.
 pub fn plan_response(facts: &ResponseFacts<'_>, course: &Course) -> Plan {
     match facts.status {
         _ if course.scanners.is_empty() => Plan::Pass(Unscanned::NoScanner),
         101 => Plan::Pass(Unscanned::WebSocket),
+        _ if is_part_of_file(facts) => Plan::Block(Unscannable::Part),
         _ => plan_body(&facts.body, facts.asked, course),
     }
+}
+
+/// Whether it is a part, by its names, of a program, an archive or a document; or several parts in one, which nobody could
+/// have asked for.
+fn is_part_of_file(facts: &ResponseFacts<'_>) -> bool {
+    let body = &facts.body;
+    body.extent == Extent::Part
+        && body.framing != BodyFraming::None
+        && (is_file(body.extension)
+            || is_file(facts.saved_as)
+            || is_file_type(body.media_type)
+            || body.media_type == "multipart/byteranges")
 }
 
 /// What is done with the body of a request: the same, but that nobody asked for it.
@@ -209,8 +225,11 @@ pub fn until_class_is_known(plan: Plan) -> Plan {
 
 /// What becomes of a plan when the first bytes have told the kind of the body, or could not. A file that is of no use in
 /// parts is never scanned as it flows because of what it is called: it is held like any other, or too large.
-pub fn on_first_bytes(plan: Plan, kind: Option<FileKind>, length: Length, course: &Course) -> Plan {
+pub fn on_first_bytes(plan: Plan, (kind, extent): (Option<FileKind>, Extent), length: Length, course: &Course) -> Plan {
     let is_file = kind.is_some_and(|kind| kind.class.is_always_whole());
+    if is_file && extent == Extent::Part {
+        return Plan::Block(Unscannable::Part);
+    }
     let fits = !matches!(length, Length::Known(bytes) if bytes > course.cap.max_body);
     match plan {
         Plan::Look if fits => Plan::Whole,
@@ -224,10 +243,10 @@ pub fn on_first_bytes(plan: Plan, kind: Option<FileKind>, length: Length, course
     }
 }
 
-/// Whether a client may ask for parts of a file with this extension, given in lower case without its dot: not of one that
-/// is of no use in parts, so that nothing comes in halves that no scanner knows.
-pub fn ranges_for_extension(extension: &str) -> Ranges {
-    if is_file(extension) { Ranges::Dropped } else { Ranges::Kept }
+/// Whether a client may ask for a part of a thing with this extension, given in lower case without its dot: only of sound
+/// and film, so that nothing else comes in halves that no scanner knows. What it is shows by where it is for, too.
+pub fn ranges_for(extension: &str, wish: Wish) -> Ranges {
+    if is_media_file(extension) || wish == Wish::Media { Ranges::Kept } else { Ranges::Dropped }
 }
 
 fn has_icap(course: &Course) -> bool {

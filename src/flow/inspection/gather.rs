@@ -22,7 +22,7 @@ use crate::inspect::detector::{Detector, Length, Verdict};
 use crate::inspect::events::Events;
 use crate::inspect::magic::FileKind;
 use crate::inspect::plan::kind::{Trickling, is_media, may_trickle};
-use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
+use crate::inspect::plan::{Extent, Plan, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
 use crate::inspect::sampling::Sampling;
 use crate::inspect::spool::{Spool, SpoolFault};
 use crate::inspect::trickle::Trickle;
@@ -71,6 +71,7 @@ pub struct Gathering {
     course: Arc<Course>,
     plan: Plan,
     length: Length,
+    extent: Extent,
     hold: HoldSettings,
     detector: Detector,
     began: Instant,
@@ -93,6 +94,8 @@ pub struct Beginning {
     pub plan: Plan,
     /// How long it is.
     pub length: Length,
+    /// How much of a thing it is.
+    pub extent: Extent,
     /// How long what is held.
     pub hold: HoldSettings,
     /// What time tells.
@@ -132,7 +135,7 @@ enum Look {
 impl Gathering {
     /// Nothing has come yet.
     pub fn new(beginning: Beginning) -> Self {
-        let Beginning { spool, reading, course, content, plan, length, hold, detector, page, hash } = beginning;
+        let Beginning { spool, reading, course, content, plan, length, extent, hold, detector, page, hash } = beginning;
         let coded = Coded::by(&content.content.codings);
         let events = match coded {
             Coded::No => Events::of(&content.content.media_type, content.content.boundary.as_deref()),
@@ -153,6 +156,7 @@ impl Gathering {
             course,
             plan,
             length,
+            extent,
             hold,
             detector,
             began,
@@ -226,12 +230,12 @@ impl Gathering {
                 return Ok(Look::At(told));
             }
         }
-        self.plan = on_first_bytes(self.plan, self.kind, self.length, &self.course);
+        self.plan = on_first_bytes(self.plan, (self.kind, self.extent), self.length, &self.course);
         match self.plan {
             Plan::Whole => self.look_at_whole(now, session, inspection, transfer).await,
             Plan::Window(cause) => Ok(Look::Done(Gathered::Window(Flow::Said(cause)))),
             Plan::Pass(why) => Ok(Look::Done(Gathered::Pass(why))),
-            Plan::Block(why) => Err(blocked(why)),
+            Plan::Block(why) => Err(session.refusal_of(why, Reason::ResponseTooLarge)),
             Plan::Look => Ok(Look::Done(Gathered::Window(Flow::Said(WindowCause::TooLarge)))),
         }
     }
@@ -378,11 +382,4 @@ const LARGEST_TRICKLE: usize = 16 * 1024;
 pub async fn store(spool: &mut Spool, rest: &mut Vec<u8>, bytes: &[u8]) -> Result<(), SpoolFault> {
     spool.push(bytes).inspect_err(|_| rest.extend_from_slice(bytes))?;
     poll_fn(|cx| spool.poll_ready(cx)).await
-}
-
-fn blocked(why: Unscannable) -> Reason {
-    match why {
-        Unscannable::TooLarge => Reason::ResponseTooLarge,
-        Unscannable::Layers => Reason::ContentBlocked,
-    }
 }

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::reading::Found;
 use crate::base::inspection::Verdict;
+use crate::base::reason::Reason;
 use crate::flow::session::Session;
-use crate::inspect::plan::Unscanned;
+use crate::inspect::plan::{Unscannable, Unscanned};
 use crate::inspect::scan::Scanner;
 use crate::inspect::spool::Spool;
 pub use crate::observe::record::Inspected as Noted;
@@ -43,6 +44,17 @@ impl Session<'_> {
         self.note_scan(|noted| {
             noted.unscanned.get_or_insert(why.label());
         });
+    }
+
+    /// Notes why a body is refused that is not scanned to its end; gives the reason, `too_large` where it is that.
+    pub fn refusal_of(&self, why: Unscannable, too_large: Reason) -> Reason {
+        match why {
+            Unscannable::TooLarge => too_large,
+            Unscannable::Layers | Unscannable::Part => {
+                self.note_scan(|noted| noted.threat = Some(why.label().into()));
+                Reason::ContentBlocked
+            }
+        }
     }
 
     /// Notes what a scanner found.

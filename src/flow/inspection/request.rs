@@ -31,8 +31,7 @@ use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::{Coded, Codings};
 use crate::inspect::events::Events;
 use crate::inspect::plan::{
-    BodyFacts, CodingSight, Extent, Plan, Unscannable, Unscanned, WindowCause, judge_oversize, plan_request,
-    until_class_is_known,
+    BodyFacts, CodingSight, Extent, Plan, Unscanned, WindowCause, judge_oversize, plan_request, until_class_is_known,
 };
 use crate::inspect::spool::Spool;
 use crate::net::socket::poll_send;
@@ -111,8 +110,7 @@ pub async fn inspect(
             session.note_scan(|noted| noted.unscanned = Some(why.label()));
             return Ok(Done::GoesOn);
         }
-        Plan::Block(Unscannable::TooLarge) => return Err(Reason::RequestTooLarge),
-        Plan::Block(Unscannable::Layers) => return Err(Reason::ContentBlocked),
+        Plan::Block(why) => return Err(session.refusal_of(why, Reason::RequestTooLarge)),
         Plan::Whole | Plan::Window(_) | Plan::Look => {}
     }
     let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));

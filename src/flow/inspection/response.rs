@@ -36,7 +36,7 @@ use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
 use crate::inspect::plan::{
-    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscannable, Unscanned, WindowCause, length, plan_response,
+    BodyFacts, CodingSight, Extent, Plan, ResponseFacts, Unscanned, WindowCause, length, plan_response,
     until_class_is_known,
 };
 use crate::inspect::rules::Head;
@@ -85,6 +85,7 @@ pub async fn inspect(
     let facts = ResponseFacts {
         status: response.status,
         asked: inspection.said.push,
+        saved_as: &content.extension,
         body: BodyFacts {
             framing: response.framing,
             media_type: &content.content.media_type,
@@ -97,7 +98,7 @@ pub async fn inspect(
         true => until_class_is_known(plan_response(&facts, &course)),
         false => plan_response(&facts, &course),
     };
-    let doubt = facts.body.doubt();
+    let (doubt, extent) = (facts.body.doubt(), facts.body.extent);
     if let Some(done) = without_body(session, plan)? {
         return Ok(done);
     }
@@ -123,7 +124,7 @@ pub async fn inspect(
     let course_of_body = course.clone();
     let page = may_have_page(session, inspection, response);
     let beginning =
-        Beginning { spool, reading, course: course_of_body, content, plan, length, hold, detector, page, hash };
+        Beginning { spool, reading, course: course_of_body, content, plan, length, extent, hold, detector, page, hash };
     let mut gathering = Box::new(Gathering::new(beginning));
     let gathered = Box::pin(gathering.run(session, inspection, transfer)).await;
     if let Some(why) = doubt.or_else(|| gathering.reading.as_ref().and_then(Reading::doubt)) {
@@ -162,11 +163,7 @@ fn without_body(session: &Session<'_>, plan: Plan) -> Result<Option<Judged>, Rea
             session.note_unscanned(why);
             Ok(Some(Judged::Goes))
         }
-        Plan::Block(Unscannable::TooLarge) => Err(Reason::ResponseTooLarge),
-        Plan::Block(why @ Unscannable::Layers) => {
-            session.note_scan(|noted| noted.threat = Some(why.label().into()));
-            Err(Reason::ContentBlocked)
-        }
+        Plan::Block(why) => Err(session.refusal_of(why, Reason::ResponseTooLarge)),
     }
 }
 

@@ -106,6 +106,8 @@ fn requests_say_what_they_wait_for() {
         ("Accept: */*, TEXT/HTML;q=0.1", Push::Unsaid, Wish::Page),
         ("Sec-Fetch-Dest: document\r\nAccept: text/html", Push::Unsaid, Wish::Page),
         ("Sec-Fetch-Dest: empty\r\nAccept: text/html", Push::Unsaid, Wish::Other),
+        ("Sec-Fetch-Dest: video\r\nAccept: */*\r\nRange: bytes=5-", Push::Unsaid, Wish::Media),
+        ("Range: bytes=0-\r\nSEC-fetch-dest: Audio\r\nAccept: text/html", Push::Unsaid, Wish::Media),
         ("Accept: text/html\r\nRange: bytes=5-", Push::Unsaid, Wish::Other),
         ("Accept: text/html\r\nX-Requested-With: XMLHttpRequest", Push::Unsaid, Wish::Other),
         ("Accept: text/html\r\nSec-Purpose: prefetch", Push::Unsaid, Wish::Other),

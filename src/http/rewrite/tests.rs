@@ -54,12 +54,14 @@ fn event_streams_are_asked_for_as_they_are() {
     }
 }
 
-/// Row 13: files that are of no use in parts are asked for whole.
+/// Row 13: parts that no scanner knows are not asked for.
 #[test]
 fn ranges_go_where_they_must() {
     let fields = "Range: bytes=5-\r\nX-Range: a\r\nIF-RANGE: \"e\"\r\nAccept-Ranges: bytes\r\n";
     assert_eq!(rewritten(fields, Ranges::Kept), format!("{fields}Via: 1.1 t\r\n"));
     assert_eq!(rewritten(fields, Ranges::Dropped), "X-Range: a\r\nAccept-Ranges: bytes\r\nVia: 1.1 t\r\n");
+    let several = "Range: bytes=5-9, 0-4\r\nX: a\r\nIf-Range: \"e\"\r\n";
+    assert_eq!(rewritten(several, Ranges::Kept), "X: a\r\nVia: 1.1 t\r\n");
     let both = "Range: bytes=5-\r\nAccept-Encoding: dcb, gzip\r\n";
     assert_eq!(rewritten(both, Ranges::Dropped), "Accept-Encoding: gzip\r\nVia: 1.1 t\r\n");
 }

@@ -45,6 +45,26 @@ const SAVED: [&str; 20] = [
     "application/x-iso9660-image",
 ];
 
+/// Types of programs, archives and documents, by how they begin, besides those in [`SAVED`].
+const FILES: [&str; 10] = [
+    "application/msword",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-powerpoint",
+    "application/vnd.ms-word",
+    "application/vnd.openxmlformats-officedocument.",
+    "application/vnd.oasis.opendocument.",
+    "application/vnd.android.package-archive",
+    "application/java-archive",
+    "application/x-rpm",
+    "application/x-sh",
+];
+
+/// Extensions of sound and film, as players fetch them in parts.
+const MEDIA: &[&str] = &[
+    "mp4", "m4v", "m4a", "m4s", "m4f", "cmfv", "cmfa", "mov", "webm", "weba", "mkv", "mka", "avi", "mpg", "mpeg", "ts",
+    "m2ts", "mts", "mp3", "mp2", "aac", "flac", "wav", "ogg", "oga", "ogv", "opus", "wma", "wmv", "flv", "3gp",
+];
+
 /// Types that a browser makes use of as they come, or that programs run or read as they come.
 const SHOWN: [&str; 9] = [
     "text/html",
@@ -103,6 +123,17 @@ pub fn is_playlist(media_type: &str, extension: &str) -> bool {
 /// scripts, archives, documents.
 pub fn is_file(extension: &str) -> bool {
     PROGRAMS.contains(&extension) || ARCHIVES.contains(&extension) || DOCUMENTS.contains(&extension)
+}
+
+/// Whether a file of this type is usually of no use in parts. Not for what says nothing, such as `application/octet-stream`.
+pub fn is_file_type(media_type: &str) -> bool {
+    let says_nothing = media_type.ends_with("/octet-stream");
+    (SAVED.contains(&media_type) && !says_nothing) || FILES.iter().any(|begin| media_type.starts_with(begin))
+}
+
+/// Whether files with this extension, given in lower case without its dot, are sound or film.
+pub fn is_media_file(extension: &str) -> bool {
+    MEDIA.contains(&extension)
 }
 
 /// Whether a few bytes of a body may go out before the rest of it is scanned.

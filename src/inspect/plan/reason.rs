@@ -74,6 +74,8 @@ pub enum Unscannable {
     TooLarge,
     /// It has more codings, one above the other, than are undone.
     Layers,
+    /// It is a part of something that is of no use to a scanner in parts.
+    Part,
 }
 
 impl Unscannable {
@@ -82,6 +84,7 @@ impl Unscannable {
         match self {
             Unscannable::TooLarge => "too_large",
             Unscannable::Layers => "layers",
+            Unscannable::Part => "part",
         }
     }
 }

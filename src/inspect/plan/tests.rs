@@ -31,7 +31,7 @@ fn body(framing: BodyFraming, media_type: &str) -> BodyFacts<'_> {
 }
 
 fn response(framing: BodyFraming, media_type: &str) -> ResponseFacts<'_> {
-    ResponseFacts { status: 200, asked: Push::Unsaid, body: body(framing, media_type) }
+    ResponseFacts { status: 200, asked: Push::Unsaid, saved_as: "", body: body(framing, media_type) }
 }
 
 fn kind(class: Class) -> Option<FileKind> {
@@ -181,10 +181,10 @@ fn files_are_held_whatever_they_are_called() {
         (Plan::Look, Class::Media, large, Plan::Window(TooLarge)),
         (Plan::Whole, Class::Document, known, Plan::Whole),
     ] {
-        assert_eq!(on_first_bytes(plan, kind(class), length, &course), expected, "{plan:?} {class}");
+        assert_eq!(on_first_bytes(plan, (kind(class), Extent::Whole), length, &course), expected, "{plan:?} {class}");
     }
-    assert_eq!(on_first_bytes(Plan::Look, None, large, &course), Plan::Window(TooLarge));
-    assert_eq!(on_first_bytes(Plan::Window(Media), None, large, &course), Plan::Window(Media));
+    assert_eq!(on_first_bytes(Plan::Look, (None, Extent::Part), large, &course), Plan::Window(TooLarge));
+    assert_eq!(on_first_bytes(Plan::Window(Media), (None, Extent::Part), large, &course), Plan::Window(Media));
 }
 
 /// Row 10.
@@ -213,16 +213,48 @@ fn parts_are_scanned_as_parts_and_told() {
     }
     assert_eq!(Extent::of_request(None), Extent::Whole);
     assert_eq!(Extent::of_request(range(5, 9, Some(10))), Extent::Part);
-    for (extension, ranges) in [
-        ("exe", Ranges::Dropped),
-        ("zip", Ranges::Dropped),
-        ("docm", Ranges::Dropped),
-        ("ps1", Ranges::Dropped),
-        ("mp4", Ranges::Kept),
-        ("html", Ranges::Kept),
-        ("", Ranges::Kept),
+    for (extension, wish, ranges) in [
+        ("exe", Wish::Other, Ranges::Dropped),
+        ("docm", Wish::Other, Ranges::Dropped),
+        ("html", Wish::Page, Ranges::Dropped),
+        ("", Wish::Other, Ranges::Dropped),
+        ("mp4", Wish::Other, Ranges::Kept),
+        ("", Wish::Media, Ranges::Kept),
     ] {
-        assert_eq!(ranges_for_extension(extension), ranges, "{extension}");
+        assert_eq!(ranges_for(extension, wish), ranges, "{extension}");
+    }
+}
+
+/// Row 13: files fail closed.
+#[test]
+fn a_part_of_a_file_is_refused() {
+    let part = |media_type, extension, saved_as| ResponseFacts {
+        saved_as,
+        body: BodyFacts { extent: Extent::Part, extension, ..body(UNDER, media_type) },
+        ..response(UNDER, "")
+    };
+    let block = Plan::Block(Unscannable::Part);
+    for (facts, expected) in [
+        (part("application/zip", "", ""), block),
+        (part("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "", ""), block),
+        (part("video/mp4", "exe", ""), block),
+        (part("video/mp4", "mp4", "exe"), block),
+        (part("multipart/byteranges", "mp4", ""), block),
+        (part("application/octet-stream", "mp4", "mp4"), Plan::Whole),
+        (part("video/mp4", "", ""), Plan::Whole),
+        (part("text/plain", "txt", ""), Plan::Whole),
+    ] {
+        assert_eq!(plan_response(&facts, &course(&["builtin"])), expected, "{facts:?}");
+        assert_eq!(plan_response(&facts, &course(&[])), Plan::Pass(Unscanned::NoScanner));
+        let whole = ResponseFacts { body: BodyFacts { extent: Extent::Whole, ..facts.body }, ..facts };
+        assert_eq!(plan_response(&whole, &course(&["builtin"])), Plan::Whole, "{facts:?}");
+    }
+    let course = course(&["builtin"]);
+    for plan in [Plan::Whole, Plan::Window(WindowCause::Media)] {
+        let on = |class, extent| on_first_bytes(plan, (kind(class), extent), Length::Known(CAP), &course);
+        assert_eq!(on(Class::Executable, Extent::Part), block);
+        assert_eq!(on(Class::Media, Extent::Part), plan);
+        assert_ne!(on(Class::Executable, Extent::Whole), block);
     }
 }
 
@@ -323,7 +355,7 @@ proptest! {
         }
         // Nothing is left to be looked at once the first bytes are there.
         if let Some(length) = length(facts.framing) {
-            prop_assert_ne!(on_first_bytes(plan, None, length, &course), Plan::Look);
+            prop_assert_ne!(on_first_bytes(plan, (None, Extent::Whole), length, &course), Plan::Look);
         }
     }
 }

@@ -173,7 +173,7 @@ fn a_part_is_a_part() {
     );
     let host = origin.address();
     let mut client =
-        asking(&proxy, format!("GET http://{host}/a.txt HTTP/1.1\r\nHost: {host}\r\nRange: bytes=5-9\r\n\r\n"));
+        asking(&proxy, format!("GET http://{host}/a.mp3 HTTP/1.1\r\nHost: {host}\r\nRange: bytes=5-9\r\n\r\n"));
     let answer = answer(&mut client);
     assert_eq!((answer.status, answer.text().as_str()), (206, "fghij"));
     assert_eq!(answer.field("Content-Range"), Some("bytes 5-9/100"));

@@ -197,15 +197,46 @@ fn only_codings_that_can_be_undone_are_asked_for() {
 }
 
 #[test]
-fn parts_of_programs_are_not_asked_for() {
-    for path in ["/setup.exe", "/a.ZIP", "/b/c.pdf?x=1", "/t.tar"] {
-        let head = asked("Range: bytes=5-9\r\nIf-Range: \"e\"\r\n", path);
+fn parts_are_not_asked_for_but_of_sound_and_film() {
+    let fields = "Range: bytes=5-9\r\nIf-Range: \"e\"\r\n";
+    for path in ["/setup.exe", "/a.ZIP", "/b/c.pdf?x=1", "/t.tar", "/a.txt", "/", "/download?id=5", "/get?file=a.mp4"] {
+        let head = asked(fields, path);
         assert!(field(&head, "Range").is_none() && field(&head, "If-Range").is_none(), "{path}: {head}");
     }
-    for path in ["/film.mp4", "/a.txt", "/", "/exe"] {
-        let head = asked("Range: bytes=5-9\r\nIf-Range: \"e\"\r\n", path);
+    let played = format!("{fields}Sec-Fetch-Dest: video\r\n");
+    for (fields, path) in [(fields, "/film.mp4"), (fields, "/a/b.MP3?x=1"), (&played, "/watch?v=5")] {
+        let head = asked(fields, path);
         assert_eq!(field(&head, "Range").as_deref(), Some("bytes=5-9"), "{path}");
     }
+    let several = asked("Range: bytes=5-9,0-4\r\n", "/film.mp4");
+    assert_eq!(field(&several, "Range"), None, "several parts at once");
+}
+
+#[test]
+fn parts_of_files_are_refused_whatever_they_are_called() {
+    let proxy = scanning();
+    let part = |fields: &str, body: &[u8]| {
+        let head = format!("HTTP/1.1 206 Partial Content\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
+        Scripted::answering([head.as_bytes(), body].concat())
+    };
+    let (range, half) = ("Content-Range: bytes 5-24/100000\r\n", text(20));
+    let multipart =
+        b"--b\r\nContent-Range: bytes 9-10/20\r\n\r\nxx\r\n--b\r\nContent-Range: bytes 0-1/20\r\n\r\nMZ\r\n--b--";
+    for (fields, body, path) in [
+        ("Content-Type: application/zip\r\n", &half[..], "/film.mp4"),
+        ("Content-Disposition: attachment; filename=setup.exe\r\n", &half, "/film.mp4"),
+        ("Content-Type: video/mp4\r\n", &half, "/setup.exe"),
+        ("Content-Type: video/mp4\r\n", b"MZ\x90\0 and more of it", "/film.mp4"),
+        ("Content-Type: multipart/byteranges; boundary=b\r\n", multipart, "/film.mp4"),
+    ] {
+        let range = if fields.contains("multipart") { "" } else { range };
+        assert_blocked(&fetch(&proxy, &part(&format!("{range}{fields}"), body), path), fields);
+    }
+    let film = part(&format!("{range}Content-Type: video/mp4\r\n"), &half);
+    assert_eq!(fetch(&proxy, &film, "/film.mp4").status, 206);
+    // What covers everything is no part.
+    let all = part("Content-Range: bytes 0-19/20\r\nContent-Type: application/zip\r\n", &half);
+    assert_eq!(fetch(&proxy, &all, "/a.zip").status, 206);
 }
 
 #[test]
