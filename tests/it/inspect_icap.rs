@@ -2,6 +2,7 @@
 
 mod chain;
 mod failing;
+mod kept;
 mod lazy;
 mod leaving;
 mod media;
