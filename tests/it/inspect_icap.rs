@@ -6,6 +6,7 @@ mod kept;
 mod lazy;
 mod leaving;
 mod media;
+mod overload;
 mod quirks;
 mod reloading;
 mod requests;

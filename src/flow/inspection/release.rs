@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ask::{Answered, Question, Replaced, ask};
-use super::batches::Batches;
+use super::batches::{Batches, OVERLAP};
 use super::flow::Flow;
 use super::gather::{Gathered, Gathering};
-use super::held::{Ending, Held};
+use super::held::{AtHand, Ending, Held};
 use super::known::WholeBody;
 use super::progress::Progress;
 use super::response::Judged;
@@ -184,20 +184,11 @@ impl Subject<'_> {
         let watch = self.watch.filter(|_| mode != StreamScan::Off);
         let watchers = watch.map(|watch| watch.of_stream(&gathering, flow, mode));
         gathering.spool.complete();
-        if let Some(watchers) = watchers.as_ref().filter(|_| !gathering.spool.is_empty()) {
-            let message = watchers.message.window(0, gathering.spool.len());
-            let (clients, original) = (&watchers.clients, Some(response.status));
-            let question = Question { clients, message, original, known: None };
-            match Box::pin(ask(session, question, &mut gathering.spool))
-                .await
-                .map_err(|reason| refusal(transfer, reason))?
-            {
-                Answered::Replaced(now) if now.verdict == Verdict::Blocked => {
-                    replace(session, *now, response, transfer)?;
-                    return Ok(Judged::Goes);
-                }
-                // What a service changes in a part cannot be put in its place.
-                Answered::Same | Answered::Replaced(_) => {}
+        if let Some(watchers) = &watchers {
+            let shown = show_first(session, watchers, gathering.at_hand(), response.status).await;
+            if let Some(page) = shown.map_err(|reason| refusal(transfer, reason))? {
+                replace(session, *page, response, transfer)?;
+                return Ok(Judged::Goes);
             }
         }
         let batches = watchers.as_ref().map(|watchers| watchers.batches.clone());
@@ -229,6 +220,28 @@ impl Subject<'_> {
         transfer.deliver_from(rest(gathering, Ending::Cut(reason)));
         Ok(())
     }
+}
+
+/// Shows what is at hand of a body that flows on, before any of it does, and readies the batches of the rest. Gives the page
+/// of a service that blocks it.
+async fn show_first(
+    session: &Session<'_>,
+    watchers: &Watchers,
+    mut at_hand: AtHand<'_>,
+    status: u16,
+) -> Result<Option<Box<Replaced>>, Reason> {
+    if at_hand.bytes() == 0 {
+        return Ok(None);
+    }
+    let message = watchers.message.window(0, at_hand.bytes());
+    let question = Question { clients: &watchers.clients, message, original: Some(status), known: None };
+    match Box::pin(ask(session, question, &mut at_hand)).await? {
+        Answered::Replaced(now) if now.verdict == Verdict::Blocked => return Ok(Some(now)),
+        // What a service changes in a part cannot be put in its place.
+        Answered::Same | Answered::Replaced(_) => {}
+    }
+    watchers.batches.follow(at_hand.last(OVERLAP).await.map_err(|_| Reason::ScanOverload)?);
+    Ok(None)
 }
 
 /// Puts what a service made of a response in its place.
