@@ -13,6 +13,7 @@ pub mod page;
 pub mod policy;
 pub mod progress;
 pub mod reading;
+pub mod release;
 pub mod request;
 pub mod response;
 pub mod shared;

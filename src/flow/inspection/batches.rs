@@ -15,7 +15,7 @@ const BATCH: usize = 64 * 1024;
 /// Age at which a smaller one is sent all the same.
 const OLDEST: Duration = Duration::from_secs(5);
 /// Bytes of the batch before that stand in front of each, so that what lies over the border is seen.
-const OVERLAP: usize = 4 * 1024;
+pub const OVERLAP: usize = 4 * 1024;
 
 /// One piece of a stream to be scanned.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +69,13 @@ impl Batches {
     pub fn sampled(sampling: Sampling) -> Self {
         let state = State { sampling: Some(sampling), ..State::default() };
         Self { state: RefCell::new(state), ..Self::new(StreamScan::Async) }
+    }
+
+    /// Says what stands right before the stream: at most [`OVERLAP`] bytes, which were seen with all that is before them.
+    /// To be called before anything is pushed.
+    pub fn follow(&self, seen: Vec<u8>) {
+        let mut state = self.state.borrow_mut();
+        (state.overlap, state.gathered) = (seen.len(), seen);
     }
 
     /// Takes more of the stream.
@@ -242,6 +249,30 @@ mod tests {
         batches.push(b"two");
         assert_eq!(batches.cleared(), 3);
         assert_eq!(next(&batches, Instant::now()), Poll::Ready(Some(Batch { bytes: b"onetwo".to_vec(), end: 6 })));
+    }
+
+    #[test]
+    fn what_was_seen_before_the_stream_stands_in_front_of_its_first_batch_and_is_none_by_itself() {
+        let (batches, now) = (Batches::new(StreamScan::Sync), Instant::now());
+        batches.follow(b"seen".to_vec());
+        assert!(batches.is_through() && batches.due().is_none());
+        assert_eq!(next(&batches, now), Poll::Pending);
+        batches.push(b"new");
+        assert_eq!(next(&batches, now), Poll::Ready(Some(Batch { bytes: b"seennew".to_vec(), end: 3 })));
+        let batches = Batches::new(StreamScan::Async);
+        batches.follow(b"seen".to_vec());
+        batches.end();
+        assert_eq!(next(&batches, now), Poll::Ready(None));
+    }
+
+    #[test]
+    fn what_was_seen_before_the_stream_does_not_reach_over_what_is_left_out() {
+        let (batches, now) = (sampled(256 << 10), Instant::now());
+        batches.follow(b"seen".to_vec());
+        batches.push(&vec![b'-'; (4 << 20) - (256 << 10)]);
+        batches.push(b"new");
+        batches.end();
+        assert_eq!(next(&batches, now), Poll::Ready(Some(Batch { bytes: b"new".to_vec(), end: 3 })));
     }
 
     fn sampled(at: u64) -> Batches {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Inspection;
 use super::flow::Flow;
+use super::held::AtHand;
 use super::progress::Progress;
 use super::reading::{Found, Reading};
 use super::sniffer::Sniffer;
@@ -208,7 +209,12 @@ impl Gathering {
 
     /// Which bytes behind those at hand services are shown of a film or a station; `None` where it is not to be sampled.
     pub fn sampling(&self) -> Option<Sampling> {
-        self.sniffer.sampling(self.spool.len())
+        self.sniffer.sampling(self.spool.len() + self.rest.len() as u64)
+    }
+
+    /// What has come of it so far.
+    pub fn at_hand(&mut self) -> AtHand<'_> {
+        AtHand { spool: &mut self.spool, rest: &self.rest }
     }
 
     /// Decides by what has come so far, and by the time.

@@ -1,11 +1,12 @@
 //! A body that is at hand, on its way out of its spool.
 
+use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
 use crate::base::reason::Reason;
 use crate::flow::services::Services;
-use crate::icap::body::BodySource;
+use crate::icap::body::{BodyLength, BodySource, InMemory};
 use crate::inspect::spool::Spool;
 
 /// Bytes read back at once.
@@ -72,5 +73,50 @@ impl Held {
         }
         self.at += count as u64;
         Poll::Ready(Ok(&self.slice[..count]))
+    }
+}
+
+/// What has come of a body so far, whole for whoever is shown it: what its spool took, and behind it what had no room there.
+pub struct AtHand<'a> {
+    /// What it took, whether or not it takes more.
+    pub spool: &'a mut Spool,
+    /// What it did not take.
+    pub rest: &'a [u8],
+}
+
+impl AtHand<'_> {
+    /// Bytes of both.
+    pub fn bytes(&self) -> u64 {
+        self.spool.len() + self.rest.len() as u64
+    }
+
+    /// The last bytes, at most `most` of them.
+    ///
+    /// # Errors
+    /// When they cannot be read back.
+    pub async fn last(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut at = self.bytes().saturating_sub(most as u64);
+        let mut last = Vec::with_capacity(most);
+        while at < self.bytes() {
+            let begin = last.len();
+            last.resize(most, 0);
+            let count = poll_fn(|cx| self.poll_read_at(cx, at, &mut last[begin..])).await?;
+            last.truncate(begin + count);
+            at += count as u64;
+        }
+        Ok(last)
+    }
+}
+
+impl BodySource for AtHand<'_> {
+    fn length(&self) -> BodyLength {
+        BodyLength::Known(self.bytes())
+    }
+
+    fn poll_read_at(&mut self, cx: &mut Context<'_>, at: u64, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let Some(behind) = at.checked_sub(self.spool.len()) else {
+            return self.spool.poll_read_at(cx, at, buffer);
+        };
+        InMemory(self.rest).poll_read_at(cx, behind, buffer)
     }
 }

@@ -142,3 +142,43 @@ fn one_client_does_not_take_the_room_of_another() {
     let again = answer(&mut asking_from("127.0.0.2", &proxy, get(page.address(), "/x")));
     assert_eq!(again.status, 200, "there is room again");
 }
+
+/// A proxy that is short of room while a client holds most of what there is, and that client.
+fn short_of_room(then: OnOverload) -> (Proxy, Origin, [crate::support::wire::Wire; 2]) {
+    let proxy = without(|spool| spool.total = 1_000_000, then, |_| {});
+    let origin = Origin::bind();
+    let greedy = asking_from("127.0.0.2", &proxy, get(origin.address(), "/x"));
+    let mut served = origin.accept();
+    served.head();
+    served.send(Framing::Length.head("", 860_000));
+    served.send(noise(850_000));
+    proxy.wait_until("short of room", |proxy| metric(proxy, "tether_overload_level") == 1);
+    (proxy, origin, [greedy, served])
+}
+
+#[test]
+fn new_scans_are_given_up_first() {
+    let body = [noise(100_000), eicar()].concat();
+    for then in [OnOverload::Block, OnOverload::Window, OnOverload::PassUnscanned] {
+        let (proxy, _origin, others) = short_of_room(then);
+        for framing in [Framing::Length, Framing::Chunked(65_537)] {
+            let got = fetch(&proxy, &serving(framing, "", &body), "/bad");
+            match then {
+                OnOverload::Block => assert_eq!(got.status, 503, "{framing:?}"),
+                OnOverload::Window => assert_cut(&got, &body, &format!("{framing:?}")),
+                OnOverload::PassUnscanned => assert!(got.body == body, "{framing:?}: {} bytes", got.body.len()),
+            }
+        }
+        let small = noise(60_000);
+        assert!(fetch(&proxy, &serving(Framing::Length, "", &small), "/x").body == small, "a small one is held");
+        assert_eq!(metric(&proxy, "tether_overload_shed_total{step=\"shed_scans\"}"), 2, "{then:?}");
+        // What was held before is held on.
+        let [mut greedy, mut served] = others;
+        served.send(&noise(860_000)[850_000..]);
+        let got = answer(&mut greedy);
+        assert_eq!((got.status, got.body.len()), (200, 860_000), "{then:?}");
+        drop((greedy, served));
+        proxy.wait_until("room again", |proxy| metric(proxy, "tether_overload_level") == 0);
+        wait_until_nothing_is_left(&proxy);
+    }
+}

@@ -6,7 +6,7 @@ use super::*;
 use crate::support::origin::Origin;
 
 /// Holds that last: nothing is taken for a stream by its silence.
-fn patient(settings: &mut Settings) {
+pub fn patient(settings: &mut Settings) {
     let hold = &mut settings.inspect.hold;
     (hold.idle_gap, hold.first_byte_gap, hold.longest) = (SOON, SOON, SOON);
 }

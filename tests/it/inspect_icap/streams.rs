@@ -84,6 +84,22 @@ fn what_lies_over_the_border_of_two_batches_is_seen_in_one_piece() {
 }
 
 #[test]
+fn what_lies_over_the_border_of_the_first_piece_and_the_next_is_too() {
+    let scanner = Scanner::finding("one\n\ndata: two");
+    for streams in [StreamScan::Async, StreamScan::Sync] {
+        let scene = Scene::with(vec![scanner.named("av")], seen(streams));
+        let origin = Origin::bind();
+        let (mut client, mut served) = flowing(&scene, &origin);
+        served.send("data: two\n\n");
+        served.finish();
+        assert_eq!(remains(&mut client).1, How::Reset, "{streams:?}");
+        assert_eq!(told(&scene.line(0)), ["content_cut", "window", "cut", "av"], "{streams:?}");
+        drop(client);
+        scene.wait_until_empty();
+    }
+}
+
+#[test]
 fn what_is_found_in_the_first_piece_is_a_page() {
     let scanner = Scanner::finding("virus");
     for streams in [StreamScan::Async, StreamScan::Sync] {
