@@ -10,7 +10,7 @@ use super::Inspection;
 use super::flow::Flow;
 use super::progress::Progress;
 use super::reading::{Found, Reading};
-use super::sniffer::Sniffer;
+use super::sniffer::{Parts, Sniffer};
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
 use crate::flow::transfer::{Took, Transfer};
@@ -205,6 +205,11 @@ impl Gathering {
     /// Which bytes behind those at hand services are shown of a film or a station; `None` where it is not to be sampled.
     pub fn sampling(&self) -> Option<Sampling> {
         self.sniffer.sampling(self.spool.len())
+    }
+
+    /// What parts of it are worth by themselves.
+    pub fn parts(&self) -> Parts {
+        self.sniffer.parts()
     }
 
     /// Decides by what has come so far, and by the time.
