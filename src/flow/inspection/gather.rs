@@ -11,7 +11,7 @@ use super::flow::Flow;
 use super::held::AtHand;
 use super::progress::Progress;
 use super::reading::{Found, Reading};
-use super::sniffer::Sniffer;
+use super::sniffer::{Parts, Sniffer};
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
 use crate::flow::transfer::{Took, Transfer};
@@ -215,6 +215,11 @@ impl Gathering {
     /// What has come of it so far.
     pub fn at_hand(&mut self) -> AtHand<'_> {
         AtHand { spool: &mut self.spool, rest: &self.rest }
+    }
+
+    /// What parts of it are worth by themselves.
+    pub fn parts(&self) -> Parts {
+        self.sniffer.parts()
     }
 
     /// Decides by what has come so far, and by the time.

@@ -89,7 +89,8 @@ impl Watch {
         let sampling = gathering.sampling().filter(|_| sampled);
         let batches = sampling.map_or_else(|| Batches::new(mode), Batches::sampled);
         let left_out = if gathering.reading.is_some() { LeftOut::Read } else { LeftOut::Unseen };
-        Watchers { clients: self.clients, batches: Rc::new(batches), message: self.message, left_out }
+        let (parts, held) = (gathering.parts(), gathering.spool.len());
+        Watchers { clients: self.clients, batches: Rc::new(batches), message: self.message, left_out, parts, held }
     }
 }
 

@@ -5,6 +5,18 @@ use crate::inspect::decode::coding::Coded;
 use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, begins_like_file, look};
 use crate::inspect::sampling::Sampling;
 
+/// Kinds of file that are one coding from their first byte to their last.
+const PACKED: [&str; 4] = ["gzip", "bzip2", "xz", "zstd"];
+
+/// What parts of a body are worth by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// They can be read.
+    Plain,
+    /// Only its beginning can be decoded: it is coded, whether its head says so or not.
+    Opaque,
+}
+
 /// Looks at the first bytes of one body. Where a built-in scanner reads it, by its eyes: what a coding looks like says
 /// nothing of what is in it.
 pub struct Sniffer {
@@ -46,6 +58,12 @@ impl Sniffer {
     /// Whether what came tells the kind for certain, or tells that there is none.
     pub fn is_certain(&self) -> bool {
         self.sight != Sight::NotYet
+    }
+
+    /// How readable a part of the body is without what stands before it.
+    pub fn parts(&self) -> Parts {
+        let is_packed = matches!(self.sight, Sight::Kind(kind) if PACKED.contains(&kind.name));
+        if is_packed || self.coded != Coded::No { Parts::Opaque } else { Parts::Plain }
     }
 
     /// How services are shown the rest of a film or a station of which `at` bytes were shown; `None` where all of it is.

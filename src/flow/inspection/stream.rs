@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::ask::{found, unscanned};
 use super::batches::{Batch, Batches};
 use super::reading::Found;
+use super::sniffer::Parts;
 use crate::base::inspection::Verdict;
 use crate::base::reason::Reason;
 use crate::flow::ledger::Ledger;
@@ -35,11 +36,15 @@ pub struct Watchers {
     pub batches: Rc<Batches>,
     /// The message, without the length of any batch.
     pub message: Message,
-    /// Who else sees what is left out of the batches.
+    /// Who else sees the body, all of it.
     pub left_out: LeftOut,
+    /// What its batches are worth by themselves.
+    pub parts: Parts,
+    /// Bytes that were shown before the first batch.
+    pub held: u64,
 }
 
-/// Who sees bytes that are left out of the batches of a stream.
+/// Who sees the bytes of a stream that services do not see, or cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftOut {
     /// The built-in scanner reads all of it.
@@ -123,6 +128,18 @@ pub async fn deliver(
 }
 
 impl Watchers {
+    /// Notes that a batch could not be read by whom it was shown to, nor by anybody else.
+    fn note_opaque(&self, batch: &Batch, ledger: &Ledger<'_>) {
+        let is_beginning = self.held == 0 && batch.end == batch.bytes.len() as u64;
+        if self.parts == Parts::Opaque && self.left_out == LeftOut::Unseen && !is_beginning {
+            ledger.note(|record| {
+                let noted = record.inspected.get_or_insert_default();
+                noted.verdict = Verdict::Unscanned;
+                noted.unscanned.get_or_insert(Unscanned::Coding.label());
+            });
+        }
+    }
+
     /// Notes how much was left out so far: clients of stations leave in the middle.
     fn note_left_out(&self, ledger: &Ledger<'_>) {
         let skipped = self.batches.skipped();
@@ -142,6 +159,7 @@ async fn scan(watchers: &Watchers, services: &Services, ledger: &Ledger<'_>) -> 
     while let Some(batch) = next(&watchers.batches).await {
         window += 1;
         services.counters.inspection.windows.add(1);
+        watchers.note_opaque(&batch, ledger);
         for client in &watchers.clients {
             let shown = Shown { batch: &batch, window, verdicts: &services.inspection.verdicts };
             match Box::pin(scan_one(client, &watchers.message, shown)).await {

@@ -19,7 +19,7 @@ pub enum Unscanned {
     WebSocket,
     /// It is in a tunnel.
     Tunnel,
-    /// Its coding is not known: it was scanned as it came.
+    /// Its coding is not known, so it was scanned as it came; or it was shown in parts that nobody can decode.
     Coding,
     /// It is a part of something: it was scanned as the part it is.
     Partial,

@@ -105,7 +105,7 @@ fn who_finds_no_place_in_the_queue_is_told_so() {
     scene.proxy.wait_until("at the service", |_| !scanner.shown().is_empty());
     let got = scene.get(&origin, "/b");
     assert_eq!(got.status, 503, "{}", got.head);
-    assert_eq!(told(&scene.line(0))[0], "scanner_failed");
+    assert_eq!(told(&scene.line(0))[0], "scan_overload");
     assert_eq!(scene.ended(Ended::Overload), 1);
     drop(held);
     scene.wait_until_empty();

@@ -1,10 +1,14 @@
 //! Streams before services: each piece is a message of its own, and what is found in one stops the rest.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
 use tether::inspect::book::InspectRule;
-use tether::inspect::course::StreamScan;
+use tether::inspect::course::{Over, StreamScan};
 
 use super::*;
 use crate::icap::server::replace;
@@ -200,6 +204,34 @@ fn a_stream_that_services_do_not_see_is_counted() {
         assert!(scene.unscanned(Unscanned::Stream) > 0);
     }
     assert!(scanner.visits().is_empty());
+}
+
+#[test]
+fn parts_that_nobody_can_decode_count_as_not_scanned() {
+    let scanner = Scanner::clean();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::none());
+    packed.write_all(&noise(3 * BATCH)).expect("in memory");
+    let packed = packed.finish().expect("in memory");
+    for (fields, body, with_ours, verdict) in [
+        ("Content-Encoding: gzip\r\n", &packed[..], false, ("unscanned", json!("coding"))),
+        ("", &packed, false, ("unscanned", json!("coding"))),
+        ("Content-Encoding: gzip\r\n", &packed, true, ("clean", Value::Null)),
+        ("", &noise(3 * BATCH), false, ("clean", Value::Null)),
+    ] {
+        let scene = Scene::with(vec![scanner.named("av")], |settings| {
+            let (max_body, over) = (Some(1000), Some(Over::Window));
+            settings.inspect_rules = vec![InspectRule { max_body, over, ..InspectRule::new("large") }];
+            if with_ours {
+                settings.inspect.default.insert(0, ScannerName::BuiltIn);
+            }
+        });
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
+        let got = scene.get(&Scripted::answering([head.as_bytes(), body].concat()), "/a");
+        assert!(got.body == body, "{fields:?}");
+        let line = scene.line(0);
+        assert_eq!((told(&line)[2], line["unscanned"].clone()), verdict, "{fields:?} {with_ours}: {line}");
+        assert_eq!(scene.unscanned(Unscanned::Coding) > 0, verdict.0 == "unscanned", "{fields:?} {with_ours}");
+    }
 }
 
 /// A service that says that the first message is clean, and answers the others so.
