@@ -32,7 +32,6 @@ use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
 use crate::icap::settings::{IcapMethod, VerdictUse};
 use crate::inspect::course::{Course, Direction, OnOverload, StreamScan};
-use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
 use crate::inspect::plan::{
@@ -110,7 +109,7 @@ pub async fn inspect(
     let keeps_verdicts = clients.iter().any(|client| client.settings().verdicts == VerdictUse::Kept);
     // Before anything trickles: the head is here whole.
     let watch = Watch::of(session, inspection, clients, transfer)?;
-    let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
+    let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), course.undecodable));
     let mut spool = session.spool();
     if let (Length::Known(bytes), Plan::Whole) = (length, plan)
         && spool.expect(bytes).is_err()

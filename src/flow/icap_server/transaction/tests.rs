@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::icap::server::conversation::Event;
-use crate::inspect::course::HoldSettings;
+use crate::inspect::course::{HoldSettings, OnUndecodable};
 use crate::inspect::decode::SLICE;
 use crate::inspect::rules::Rules;
 use crate::inspect::rules::name::UrlPattern;
@@ -26,7 +26,7 @@ fn filter() -> Arc<Filter> {
     by_url.urls = vec![UrlPattern::parse("banned.test/*").expect("a pattern")];
     rules.push(by_url);
     let scanner = Scanner::new(Rules::compile(rules).expect("good rules").rules);
-    Arc::new(Filter::new(scanner, HoldSettings::default()))
+    Arc::new(Filter::new(scanner, HoldSettings::default(), OnUndecodable::Block))
 }
 
 /// How a body is announced to the server.
