@@ -21,7 +21,7 @@ use crate::flow::services::{ForwardPolicy, Tuning};
 use crate::icap::services::IcapServices;
 use crate::icap::settings::IcapService;
 use crate::inspect::book::InspectBook;
-use crate::inspect::course::{Course, Direction, ScannerName};
+use crate::inspect::course::{Course, Direction, OnUndecodable, ScannerName};
 use crate::inspect::rules::Rules;
 use crate::inspect::scan::Scanner;
 use crate::limits::Limits;
@@ -242,7 +242,9 @@ fn policy(settings: &Settings, own: &[SocketAddr], inspect: InspectPolicy) -> Fo
 }
 
 fn inspect(settings: &Settings, scanner: Scanner, services: IcapServices) -> InspectPolicy {
-    let base = Course { while_held: settings.inspect.while_held, ..Course::of(&settings.inspect.default) };
+    let own = &settings.inspect;
+    let undecodable = own.undecodable.unwrap_or_default();
+    let base = Course { while_held: own.while_held, undecodable, ..Course::of(&own.default) };
     let is_asked = |name: &ScannerName, direction: Direction| match name {
         ScannerName::BuiltIn => true,
         ScannerName::Icap(name) => {
@@ -251,7 +253,9 @@ fn inspect(settings: &Settings, scanner: Scanner, services: IcapServices) -> Ins
         }
     };
     let book = InspectBook::new(settings.inspect_rules.clone(), base, is_asked);
-    let filter = Arc::new(Filter::new(scanner, settings.inspect.hold));
+    // A client behind somebody else's proxy asks for codings that we know nothing of.
+    let of_server = own.undecodable.unwrap_or(OnUndecodable::Block);
+    let filter = Arc::new(Filter::new(scanner, own.hold, of_server));
     InspectPolicy { book, filter, services: Arc::new(services) }
 }
 

@@ -37,7 +37,7 @@ use binds::Bind;
 pub(super) use access::LEARN;
 pub(super) use half_close::{FIN_POLICIES, HalfCloseTexts, PROFILES, SERVER_FINS, half_close};
 pub(super) use icap::{ICAP, ON_FAILURE, VERDICTS};
-pub(super) use inspect::{Scanners, WHILE_HELD, scanners};
+pub(super) use inspect::{Scanners, UNDECODABLE, WHILE_HELD, scanners};
 pub(super) use limits::LIMIT_MODES;
 pub(super) use log::{OFF, STDOUT};
 pub(super) use names::unique_names;

@@ -7,7 +7,7 @@ use serde_spanned::Spanned;
 
 use super::check::{
     FIN_POLICIES, LEARN, LIMIT_MODES, LOG_FORMATS, OFF, ON_FAILURE, PROFILES, RESOLVER_KINDS, SERVER_FINS, STDOUT,
-    VERDICTS, WHILE_HELD, Words,
+    UNDECODABLE, VERDICTS, WHILE_HELD, Words,
 };
 use super::settings::{PolicySettings, Settings, StateSettings};
 use super::shape::{
@@ -156,6 +156,7 @@ fn inspect(settings: &InspectSettings) -> InspectShape {
     InspectShape {
         default: list(settings.default.iter().map(ScannerName::text)),
         while_held: word(WHILE_HELD, &settings.while_held),
+        undecodable: settings.undecodable.and_then(|action| word(UNDECODABLE, &action)),
         hold: wait(hold.longest),
         idle_gap: wait(hold.idle_gap),
         first_byte_gap: wait(hold.first_byte_gap),

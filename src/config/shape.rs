@@ -104,6 +104,7 @@ pub(super) struct LogShape {
 pub(super) struct InspectShape {
     pub default: Option<Spanned<Strings>>,
     pub while_held: Option<Text>,
+    pub undecodable: Option<Text>,
     pub hold: Option<Text>,
     pub idle_gap: Option<Text>,
     pub first_byte_gap: Option<Text>,

@@ -7,7 +7,9 @@ use ipnet::IpNet;
 
 use crate::base::authority::Authority;
 use crate::base::media_range::MediaRange;
-use crate::inspect::course::{Cap, Course, Direction, OnOverload, Over, ScannerName, StreamScan, WhileHeld};
+use crate::inspect::course::{
+    Cap, Course, Direction, OnOverload, OnUndecodable, Over, ScannerName, StreamScan, WhileHeld,
+};
 use crate::inspect::magic::Class;
 use crate::policy::pattern::DestinationMatch;
 
@@ -27,8 +29,8 @@ pub struct InspectRule {
     pub direction: Option<Direction>,
     /// What the head calls the body; empty for anything.
     pub media_types: Vec<MediaRange>,
-    /// What its first bytes show it to be; empty for anything. A rule with classes leaves `scanners` and `streams` alone:
-    /// when the class is known, scanning is under way.
+    /// What its first bytes show it to be; empty for anything. A rule with classes leaves `scanners`, `streams` and
+    /// `undecodable` alone: when the class is known, scanning is under way.
     pub classes: Vec<Class>,
     /// Who scans, in this order; nobody where it is empty.
     pub scanners: Option<Vec<ScannerName>>,
@@ -42,6 +44,8 @@ pub struct InspectRule {
     pub streams: Option<StreamScan>,
     /// What its client gets while it is held.
     pub while_held: Option<WhileHeld>,
+    /// What becomes of it where its coding cannot be undone.
+    pub undecodable: Option<OnUndecodable>,
 }
 
 impl InspectRule {
@@ -61,6 +65,7 @@ impl InspectRule {
             on_overload: None,
             streams: None,
             while_held: None,
+            undecodable: None,
         }
     }
 
@@ -95,6 +100,7 @@ impl InspectRule {
             on_overload: self.on_overload.unwrap_or(base.on_overload),
             streams: self.streams.unwrap_or(base.streams),
             while_held: self.while_held.unwrap_or(base.while_held),
+            undecodable: self.undecodable.unwrap_or(base.undecodable),
         }
     }
 }

@@ -76,6 +76,16 @@ pub enum OnOverload {
     Window,
 }
 
+/// What becomes of a body whose coding cannot be undone: one of a name that is not known, or that is not what it is said to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUndecodable {
+    /// It passes, scanned as it came, and told as not understood.
+    #[default]
+    Pass,
+    /// It is refused, or cut.
+    Block,
+}
+
 /// How much of a body is scanned whole, and what happens above that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cap {
@@ -133,6 +143,8 @@ pub struct Course {
     pub streams: StreamScan,
     /// What its client gets meanwhile.
     pub while_held: WhileHeld,
+    /// What happens where its coding cannot be undone.
+    pub undecodable: OnUndecodable,
 }
 
 impl Course {
@@ -145,6 +157,7 @@ impl Course {
             on_overload: OnOverload::default(),
             streams: StreamScan::default(),
             while_held: WhileHeld::default(),
+            undecodable: OnUndecodable::default(),
         }
     }
 }
@@ -156,6 +169,9 @@ pub struct InspectSettings {
     pub default: Vec<ScannerName>,
     /// What clients get meanwhile where no rule says otherwise.
     pub while_held: WhileHeld,
+    /// What becomes of what cannot be decoded where no rule says otherwise; `None`: it passes here, and is blocked by our ICAP
+    /// server.
+    pub undecodable: Option<OnUndecodable>,
     /// How long what is held.
     pub hold: HoldSettings,
     /// Where it is held, and how much of it.
@@ -167,6 +183,7 @@ impl Default for InspectSettings {
         Self {
             default: vec![ScannerName::BuiltIn],
             while_held: WhileHeld::default(),
+            undecodable: None,
             hold: HoldSettings::default(),
             spool: SpoolSettings::default(),
         }

@@ -74,6 +74,12 @@ impl Undecodable {
         }
     }
 
+    /// Whether a browser might see what no scanner did. What is cut off, or has something behind its end, was read as far as
+    /// it can be read.
+    pub const fn may_hide(&self) -> bool {
+        !matches!(self, Undecodable::Truncated(_) | Undecodable::Trailing(_))
+    }
+
     fn new(fault: Fault, coding: Coding) -> Self {
         match fault {
             Fault::Broken => Undecodable::Broken(coding),

@@ -8,7 +8,7 @@ use crate::http::content::{ContentRange, Wish};
 use crate::http::framing::BodyFraming;
 use crate::http::push::Push;
 use crate::http::rewrite::Ranges;
-use crate::inspect::course::{Course, Over, ScannerName, StreamScan};
+use crate::inspect::course::{Course, OnUndecodable, Over, ScannerName, StreamScan};
 use crate::inspect::decode::Undecodable;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::Length;
@@ -127,7 +127,7 @@ pub fn length(framing: BodyFraming) -> Option<Length> {
 
 /// What is done with the body of a response.
 ///
-/// Unknown codings do not change it: the built-in scanner reads such a body as it came, ICAP services get it as it came
+/// Unknown codings do not change it unless the course says so: the built-in scanner reads such a body as it came, ICAP services get it as it came
 /// (RFC 3507), and it [counts](BodyFacts::doubt) as not scanned. More codings than can be undone are refused: browsers
 /// undo them, and nobody else has a use for them. So are parts of files that no scanner knows in parts: their requests
 /// [asked](ranges_for) for the whole.
@@ -162,8 +162,10 @@ pub fn plan_request(facts: &BodyFacts<'_>, course: &Course) -> Plan {
 
 fn plan_body(facts: &BodyFacts<'_>, asked: Push, course: &Course) -> Plan {
     let Some(length) = length(facts.framing) else { return Plan::Pass(Unscanned::NoBody) };
-    if facts.codings == CodingSight::TooMany {
-        return Plan::Block(Unscannable::Layers);
+    match (facts.codings, course.undecodable) {
+        (CodingSight::TooMany, _) => return Plan::Block(Unscannable::Layers),
+        (CodingSight::Unknown, OnUndecodable::Block) => return Plan::Block(Unscannable::Coding),
+        (CodingSight::Unknown | CodingSight::Known, _) => {}
     }
     if is_stream(facts.media_type) {
         return plan_stream(WindowCause::MediaType, course);

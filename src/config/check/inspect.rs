@@ -11,7 +11,9 @@ use crate::config::shape::{Amount, InspectShape, Strings, Text};
 use crate::config::suggest::nearest;
 use crate::config::value::{Wrong, Zero, duration, spell_size};
 use crate::icap::settings::IcapService;
-use crate::inspect::course::{BUILT_IN, HoldSettings, InspectSettings, ScannerName, SpoolSettings, WhileHeld};
+use crate::inspect::course::{
+    BUILT_IN, HoldSettings, InspectSettings, OnUndecodable, ScannerName, SpoolSettings, WhileHeld,
+};
 
 /// A page of memory: nothing smaller is worth a file.
 const LEAST_MEMORY: u64 = 4 << 10;
@@ -19,6 +21,10 @@ const LEAST_MEMORY: u64 = 4 << 10;
 /// `while_held`, here and in rules.
 pub(in crate::config) const WHILE_HELD: Words<WhileHeld> =
     &[("trickle", WhileHeld::Trickle), ("page", WhileHeld::Page), ("nothing", WhileHeld::Nothing)];
+
+/// `undecodable`, here and in rules.
+pub(in crate::config) const UNDECODABLE: Words<OnUndecodable> =
+    &[("pass", OnUndecodable::Pass), ("block", OnUndecodable::Block)];
 
 /// The scanners that may be named.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +47,7 @@ pub(super) fn check(
     InspectSettings {
         default: default.unwrap_or_else(|| InspectSettings::default().default),
         while_held: while_held.unwrap_or_default(),
+        undecodable: shape.undecodable.as_ref().and_then(|text| problems.value(text, word(UNDECODABLE))),
         hold: hold(shape, problems),
         spool: spool(shape, base, problems),
     }

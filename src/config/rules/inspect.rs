@@ -9,7 +9,7 @@ use super::named::{Groups, names};
 use super::scan::{class, each, media_type};
 use super::scope;
 use crate::config::catalogue::INSPECT;
-use crate::config::check::{Scanners, WHILE_HELD, Words, scanners, unique_names, word};
+use crate::config::check::{Scanners, UNDECODABLE, WHILE_HELD, Words, scanners, unique_names, word};
 use crate::config::document::Document;
 use crate::config::problem::{Place, Problems};
 use crate::config::read::{self, Completeness, Draft};
@@ -60,6 +60,7 @@ struct RuleShape {
     on_overload: Option<Text>,
     streams: Option<Text>,
     while_held: Option<Text>,
+    undecodable: Option<Text>,
 }
 
 /// The rules of `document`; what is wrong is noted there.
@@ -114,19 +115,21 @@ fn rule(shape: &RuleShape, groups: &Groups, known: Scanners<'_>, problems: &mut 
         on_overload: shape.on_overload.as_ref().and_then(|text| problems.value(text, word(ON_OVERLOAD))),
         streams: shape.streams.as_ref().and_then(|text| problems.value(text, word(STREAMS))),
         while_held: shape.while_held.as_ref().and_then(|text| problems.value(text, word(WHILE_HELD))),
+        undecodable: shape.undecodable.as_ref().and_then(|text| problems.value(text, word(UNDECODABLE))),
         ..InspectRule::new(name.as_deref().unwrap_or(RULE))
     }
 }
 
 impl RuleShape {
     /// The keys that only count where something scans, and where they are written.
-    fn details(&self) -> [(&'static str, Option<Range<usize>>); 5] {
+    fn details(&self) -> [(&'static str, Option<Range<usize>>); 6] {
         [
             ("max_body", self.max_body.as_ref().map(Spanned::span)),
             ("over", self.over.as_ref().map(Spanned::span)),
             ("on_overload", self.on_overload.as_ref().map(Spanned::span)),
             ("streams", self.streams.as_ref().map(Spanned::span)),
             ("while_held", self.while_held.as_ref().map(Spanned::span)),
+            ("undecodable", self.undecodable.as_ref().map(Spanned::span)),
         ]
     }
 
@@ -160,6 +163,7 @@ fn note_idle(shape: &RuleShape, problems: &mut Problems) {
             "scanning has begun when the first bytes tell the class; give it a rule of its own, without `classes`";
         note("scanners", shape.scanners.as_ref().map(Spanned::span), help);
         note("streams", shape.streams.as_ref().map(Spanned::span), help);
+        note("undecodable", shape.undecodable.as_ref().map(Spanned::span), help);
     } else if shape.scanned_by_nobody() {
         for (key, place) in shape.details() {
             note(key, place, "with an empty `scanners` nothing is scanned; delete the line");

@@ -10,7 +10,7 @@ use crate::config::shape::TimeoutsShape;
 use crate::config::{DEFAULT_TOML, Overrides, parse, render};
 use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService, OnFailure, PartialContent};
-use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings, WhileHeld};
+use crate::inspect::course::{HoldSettings, InspectSettings, OnUndecodable, ScannerName, SpoolSettings, WhileHeld};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::net::resolver::settings::ResolverKind;
 use crate::observe::access_log::{AccessFormat, AccessSink};
@@ -29,7 +29,7 @@ fn the_default_file_shows_every_key() {
     let everything = render(&good(
         "[[forward]]\nbind = \"127.0.0.1:1\"\non_server_fin = \"close\"\nhalf_close = \"5s\"\nprofile = \"panos\"\n\
          [limits]\nmemory = \"2GiB\"\n[policies]\ndir = \"/proc\"\n[resolver.hosts]\n\"intranet.example\" = \"10.1.2.3\"\n\
-         [icap.av]\nurls = \"icap://127.0.0.1:1344/respmod\"\n[inspect]\nspool_dir = \"/proc\"\n",
+         [icap.av]\nurls = \"icap://127.0.0.1:1344/respmod\"\n[inspect]\nspool_dir = \"/proc\"\nundecodable = \"pass\"\n",
     ));
     let keys = everything.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
     let mut seen = 0;
@@ -138,7 +138,7 @@ fn services_arrive_and_are_asked_in_the_order_of_the_list() {
 #[test]
 fn how_bodies_are_held_arrives() {
     let settings = good(
-        "[inspect]\nhold = \"1s\"\nidle_gap = \"2s\"\nfirst_byte_gap = \"3s\"\nwhile_held = \"page\"\ntrickle_after = \"4s\"\ndeadline = \"5s\"\n\
+        "[inspect]\nhold = \"1s\"\nidle_gap = \"2s\"\nfirst_byte_gap = \"3s\"\nwhile_held = \"page\"\nundecodable = \"block\"\ntrickle_after = \"4s\"\ndeadline = \"5s\"\n\
          memory = 4096\nper_client = \"1MiB\"\ntotal = \"1GB\"\nspool_dir = \"/proc\"\n",
     );
     let seconds = Duration::from_secs;
@@ -153,7 +153,13 @@ fn how_bodies_are_held_arrives() {
         SpoolSettings { memory: 4096, per_client: 1 << 20, total: 1_000_000_000, dir: Some(PathBuf::from("/proc")) };
     assert_eq!(
         settings.inspect,
-        InspectSettings { default: vec![ScannerName::BuiltIn], while_held: WhileHeld::Page, hold, spool }
+        InspectSettings {
+            default: vec![ScannerName::BuiltIn],
+            while_held: WhileHeld::Page,
+            undecodable: Some(OnUndecodable::Block),
+            hold,
+            spool
+        }
     );
 }
 

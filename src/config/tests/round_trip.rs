@@ -14,7 +14,7 @@ use crate::config::settings::{PolicySettings, Settings, StateSettings};
 use crate::flow::settings::Timeouts;
 use crate::icap::server::settings::IcapServerSettings;
 use crate::icap::settings::{IcapMethod, IcapService, IcapTimeouts, OnFailure, PartialContent, VerdictUse};
-use crate::inspect::course::{HoldSettings, InspectSettings, ScannerName, SpoolSettings, WhileHeld};
+use crate::inspect::course::{HoldSettings, InspectSettings, OnUndecodable, ScannerName, SpoolSettings, WhileHeld};
 use crate::limits::settings::{LimitMode, LimitSettings};
 use crate::listen::settings::ForwardSettings;
 use crate::net::resolver::settings::{ResolverKind, ResolverSettings};
@@ -199,6 +199,7 @@ prop_compose! {
         timeouts in timeouts().boxed(),
         icap in services().boxed(),
         while_held in prop::sample::select(&[WhileHeld::Trickle, WhileHeld::Page, WhileHeld::Nothing][..]),
+        undecodable in prop::sample::select(&[None, Some(OnUndecodable::Pass), Some(OnUndecodable::Block)][..]),
         hold in hold().boxed(),
         spool in spool().boxed(),
         learn in prop::sample::select(&[Learn::Off, Learn::Suggest, Learn::On][..]),
@@ -216,7 +217,7 @@ prop_compose! {
             policies: PolicySettings { dir, ..PolicySettings::default() },
             icap,
             icap_server,
-            inspect: InspectSettings { default, while_held, hold, spool },
+            inspect: InspectSettings { default, while_held, undecodable, hold, spool },
             bypass: BypassSettings { learn },
             state: StateSettings { dir: state },
             resolver,

@@ -1,6 +1,7 @@
 //! What the peer is told where a rule holds: fields that proxies look for, and the page for their client.
 
 use crate::inspect::body::Finding;
+use crate::inspect::course::OnUndecodable;
 use crate::inspect::decode::Undecodable;
 use crate::inspect::rules::HeadTest;
 
@@ -26,22 +27,25 @@ impl Blocked {
         Self { rule: filter.rule(rule).to_owned(), by }
     }
 
-    /// What was found in the body, where it is a reason to block it. What cannot be decoded cannot be judged; only a
-    /// coding that is cut off, or has something behind it, hides nothing from us that a browser would see.
+    /// What was found in the body, where it is a reason to block it.
     pub fn by_body(filter: &Filter, finding: &Finding) -> Option<Self> {
         match finding {
             Finding::Content { matched, .. } => {
                 Some(Self { rule: filter.rule(matched.rule).to_owned(), by: "content" })
             }
             Finding::Kind { rule, .. } => Some(Self { rule: filter.rule(*rule).to_owned(), by: "kind" }),
-            Finding::Undecodable(Undecodable::Truncated(_) | Undecodable::Trailing(_)) => None,
-            Finding::Undecodable(why) => Some(Self::undecodable(why)),
+            Finding::Undecodable(why) => Self::by_coding(filter, why),
         }
     }
 
-    /// Its codings cannot be undone.
-    pub fn undecodable(why: &Undecodable) -> Self {
-        Self { rule: why.label().to_owned(), by: "undecodable" }
+    /// Its codings cannot be undone, where that is a reason to block it. Bombs always are, and so are more codings than are
+    /// undone.
+    pub fn by_coding(filter: &Filter, why: &Undecodable) -> Option<Self> {
+        let blocks = match why {
+            Undecodable::Bomb(_) | Undecodable::Layers => true,
+            why => filter.undecodable == OnUndecodable::Block && why.may_hide(),
+        };
+        blocks.then(|| Self { rule: why.label().to_owned(), by: "undecodable" })
     }
 
     /// Lines for the ICAP head, as virus scanners write them.
@@ -78,6 +82,30 @@ impl Blocked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::course::HoldSettings;
+    use crate::inspect::decode::BombLimit;
+    use crate::inspect::decode::coding::Coding;
+    use crate::inspect::rules::Rules;
+    use crate::inspect::scan::Scanner;
+    use crate::inspect::settings::built_in;
+
+    #[test]
+    fn what_cannot_be_decoded_is_blocked_where_that_is_set() {
+        let scanner = || Scanner::new(Rules::compile(built_in()).expect("good rules").rules);
+        for (why, passes, blocks) in [
+            (Undecodable::Unknown("dcb".into()), false, true),
+            (Undecodable::Broken(Coding::Gzip), false, true),
+            (Undecodable::Truncated(Coding::Gzip), false, false),
+            (Undecodable::Trailing(Coding::Gzip), false, false),
+            (Undecodable::Layers, true, true),
+            (Undecodable::Bomb(BombLimit::Ratio), true, true),
+        ] {
+            for (set, blocked) in [(OnUndecodable::Pass, passes), (OnUndecodable::Block, blocks)] {
+                let filter = Filter::new(scanner(), HoldSettings::default(), set);
+                assert_eq!(Blocked::by_coding(&filter, &why).is_some(), blocked, "{why:?} {set:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_name_cannot_break_out_of_its_field() {

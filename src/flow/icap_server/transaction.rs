@@ -67,7 +67,7 @@ impl Transaction {
         let codings = if has_body { Codings::parse(subject.codings()) } else { Ok(Codings::default()) };
         let (codings, by_coding) = match codings {
             Ok(codings) => (codings, None),
-            Err(why) => (Codings::default(), Some(Blocked::undecodable(&why))),
+            Err(why) => (Codings::default(), Blocked::by_coding(&filter, &why)),
         };
         let signs = Signs {
             response: subject.response_push(),

@@ -50,7 +50,7 @@ impl Session<'_> {
     pub fn refusal_of(&self, why: Unscannable, too_large: Reason) -> Reason {
         match why {
             Unscannable::TooLarge => too_large,
-            Unscannable::Layers | Unscannable::Part => {
+            Unscannable::Layers | Unscannable::Coding | Unscannable::Part => {
                 self.note_scan(|noted| noted.threat = Some(why.label().into()));
                 Reason::ContentBlocked
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::inspect::body::{BodyScan, Finding, Wants};
-use crate::inspect::course::BUILT_IN;
+use crate::inspect::course::{BUILT_IN, OnUndecodable};
 use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::Undecodable;
 use crate::inspect::decode::coding::Codings;
@@ -41,13 +41,15 @@ pub enum Turn {
 pub struct Reading {
     scanner: Scanner,
     scan: BodyScan,
+    on_undecodable: OnUndecodable,
     undecodable: Option<Undecodable>,
 }
 
 impl Reading {
-    /// Of a body with these codings.
-    pub fn new(scanner: &Scanner, codings: &Codings, limits: DecodeLimits) -> Self {
-        Self { scanner: scanner.clone(), scan: BodyScan::new(scanner, codings, limits), undecodable: None }
+    /// Of a body with these codings, for which `on_undecodable` holds.
+    pub fn new(scanner: &Scanner, codings: &Codings, on_undecodable: OnUndecodable) -> Self {
+        let scan = BodyScan::new(scanner, codings, DecodeLimits::default());
+        Self { scanner: scanner.clone(), scan, on_undecodable, undecodable: None }
     }
 
     /// Reads `input` from `at` on, and moves that on by what need not be given again. `out` is lent for what is decoded.
@@ -105,12 +107,15 @@ impl Reading {
         self.undecodable.as_ref().map(|_| Unscanned::Coding)
     }
 
-    /// What a finding means: a bomb is as bad as what a rule asks for, other trouble with codings is remembered.
+    /// What a finding means: a bomb is as bad as what a rule asks for, other trouble with codings is that, or remembered.
     fn judge(&mut self, finding: Finding) -> Option<Found> {
         let what: Arc<str> = match finding {
             Finding::Content { matched, .. } => self.rule(matched.rule),
             Finding::Kind { rule, .. } => self.rule(rule),
             Finding::Undecodable(bomb @ Undecodable::Bomb(_)) => bomb.label().into(),
+            Finding::Undecodable(why) if self.on_undecodable == OnUndecodable::Block && why.may_hide() => {
+                why.label().into()
+            }
             Finding::Undecodable(why) => {
                 self.undecodable = Some(why);
                 return None;
@@ -139,7 +144,7 @@ mod tests {
         let scanner = scanner();
         let body = [&b"before "[..], &eicar(), b" after"].concat();
         for split in 0..=body.len() {
-            let mut reading = Reading::new(&scanner, &Codings::default(), DecodeLimits::default());
+            let mut reading = Reading::new(&scanner, &Codings::default(), OnUndecodable::Pass);
             let turns = [&body[..split], &body[split..]].map(|piece| reading.turn(piece, &mut 0, &mut []));
             let found = Turn::Found(Found { what: "eicar".into(), by: "builtin".into() });
             assert!(turns.contains(&found), "{split}");
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn long_input_is_read_in_turns_to_its_end() {
-        let mut reading = Reading::new(&scanner(), &Codings::default(), DecodeLimits::default());
+        let mut reading = Reading::new(&scanner(), &Codings::default(), OnUndecodable::Pass);
         let body = vec![b'x'; 8 << 20];
         let (mut at, mut turns) = (0, 0);
         loop {

@@ -105,6 +105,7 @@ fn what_a_rule_leaves_out_is_as_for_all_others() {
         over: Some(Over::Window),
         on_overload: Some(OnOverload::PassUnscanned),
         streams: Some(StreamScan::Sync),
+        undecodable: Some(OnUndecodable::Block),
         destination: host("a.example"),
         ..InspectRule::new("full")
     };
@@ -118,6 +119,7 @@ fn what_a_rule_leaves_out_is_as_for_all_others() {
         on_overload: OnOverload::PassUnscanned,
         streams: StreamScan::Sync,
         while_held: WhileHeld::default(),
+        undecodable: OnUndecodable::Block,
     };
     assert_eq!(*course("a.example"), expected);
     // The rule above it does not speak of this host, so nothing of it is here.

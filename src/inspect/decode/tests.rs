@@ -142,6 +142,25 @@ fn deflate_comes_with_and_without_its_frame() {
 }
 
 #[test]
+fn deflate_without_a_frame_may_begin_as_if_it_had_one() {
+    let text = b"a text that is long enough to be coded, coded, coded".repeat(400);
+    // A stored block of one byte whose first two bytes could be those of a frame; more such blocks with nothing in them.
+    let stored = |count: usize| [&b"\x78\x01\0\xfe\xffX"[..], &b"\0\0\0\xff\xff".repeat(count)].concat();
+    for count in [0, 1, 90] {
+        let body = [stored(count), raw_deflate(&text)].concat();
+        let expected = (([&b"X"[..], &text].concat()), Ok(()));
+        assert!(decode(Coding::Deflate, &body) == expected, "{count}");
+        for size in [1, 2, 3, 5, 100] {
+            let pieces = decode_pieces(&Coding::Deflate.into(), DecodeLimits::default(), body.chunks(size), size);
+            assert!(pieces == expected, "{count} in pieces of {size}");
+        }
+    }
+    // What is neither is broken.
+    assert_eq!(error(Coding::Deflate, b"\x78\x01 neither of them"), Some(Undecodable::Broken(Coding::Deflate)));
+    assert_eq!(error(Coding::Deflate, b"\x78\x9c neither of them"), Some(Undecodable::Broken(Coding::Deflate)));
+}
+
+#[test]
 fn what_is_missing_or_too_much_is_told() {
     let text = b"a text that is long enough to be coded";
     for coding in Coding::ALL {

@@ -74,6 +74,8 @@ pub enum Unscannable {
     TooLarge,
     /// It has more codings, one above the other, than are undone.
     Layers,
+    /// It has a coding that is not known.
+    Coding,
     /// It is a part of something that is of no use to a scanner in parts.
     Part,
 }
@@ -84,6 +86,7 @@ impl Unscannable {
         match self {
             Unscannable::TooLarge => "too_large",
             Unscannable::Layers => "layers",
+            Unscannable::Coding => "unknown_coding",
             Unscannable::Part => "part",
         }
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::kind::{Trickling, may_trickle};
 use super::*;
-use crate::inspect::course::{Cap, OnOverload, WhileHeld};
+use crate::inspect::course::{Cap, OnOverload, OnUndecodable, WhileHeld};
 use crate::inspect::magic::Class;
 
 const CAP: u64 = 1000;
@@ -23,6 +23,7 @@ fn course(scanners: &[&str]) -> Course {
         on_overload: OnOverload::Block,
         streams: StreamScan::Async,
         while_held: WhileHeld::default(),
+        undecodable: OnUndecodable::default(),
     }
 }
 
@@ -272,6 +273,9 @@ fn codings_that_cannot_be_undone_are_never_passed_over() {
         assert_eq!((codings, facts.doubt()), (sight, doubt), "{field}");
         for scanners in ALL_WAYS {
             assert_eq!(plan_request(&facts, &course(scanners)), plan, "{field}");
+            let strict = Course { undecodable: OnUndecodable::Block, ..course(scanners) };
+            let plan = if sight == CodingSight::Unknown { Plan::Block(Unscannable::Coding) } else { plan };
+            assert_eq!(plan_request(&facts, &strict), plan, "{field}");
         }
     }
 }

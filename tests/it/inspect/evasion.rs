@@ -4,6 +4,9 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tether::base::media_range::MediaRange;
+use tether::inspect::book::InspectRule;
+use tether::inspect::course::OnUndecodable;
 use tether::inspect::settings::eicar;
 
 use super::eicar::{assert_blocked, assert_cut};
@@ -90,6 +93,36 @@ fn codings_that_cannot_be_undone_are_told() {
         let line = logged(&proxy, folder.path(), number + 1);
         assert_eq!(line["unscanned"], told, "row {number}: {line}");
     }
+}
+
+#[test]
+fn or_refused_where_that_is_set() {
+    let proxy = scanning_with(|settings| {
+        settings.inspect.undecodable = Some(OnUndecodable::Block);
+        let trusted = || InspectRule { undecodable: Some(OnUndecodable::Pass), ..InspectRule::new("trusted") };
+        settings.inspect_rules =
+            vec![InspectRule { media_types: vec![MediaRange::parse("a/b").expect("a type")], ..trusted() }];
+    });
+    let whole = gzip(&text(50_000));
+    for (coding, body, status) in [
+        ("unheard-of", text(100), 403),
+        ("gzip", text(100), 403),
+        ("br", b"\xff\xff\xff no br".to_vec(), 403),
+        ("gzip", whole.clone(), 200),
+        // Nothing of these is seen by anybody else.
+        ("gzip", whole[..whole.len() / 2].to_vec(), 200),
+        ("gzip", [&whole[..], b"behind it"].concat(), 200),
+    ] {
+        assert_eq!(coded(&proxy, coding, &body).status, status, "{coding}, {} bytes", body.len());
+        let trusted = serving(Framing::Length, &format!("Content-Type: a/b\r\nContent-Encoding: {coding}\r\n"), &body);
+        assert_eq!(fetch(&proxy, &trusted, "/x").status, 200, "{coding}");
+    }
+    let origin = Origin::bind();
+    let host = origin.address();
+    let upload = "Content-Encoding: unheard-of\r\nContent-Length: 4\r\n\r\nbody";
+    let mut client = asking(&proxy, format!("POST http://{host}/up HTTP/1.1\r\nHost: {host}\r\n{upload}"));
+    assert_blocked(&answer(&mut client), "an upload");
+    assert!(!origin.is_called(std::time::Duration::ZERO), "the origin was asked");
 }
 
 #[test]

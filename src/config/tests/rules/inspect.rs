@@ -10,7 +10,7 @@ use crate::config::tests::{Expected, assert_found};
 use crate::config::{ConfigError, INSPECT_TOML, Overrides, check::Scanners, load};
 use crate::icap::settings::{IcapMethod, IcapService};
 use crate::inspect::book::InspectRule;
-use crate::inspect::course::{Direction, OnOverload, Over, ScannerName, StreamScan, WhileHeld};
+use crate::inspect::course::{Direction, OnOverload, OnUndecodable, Over, ScannerName, StreamScan, WhileHeld};
 use crate::inspect::magic::Class;
 use crate::policy::pattern::{DestinationMatch, HostPattern};
 
@@ -72,6 +72,7 @@ fn the_commented_rules_are_right() {
         on_overload: Some(OnOverload::Block),
         streams: Some(StreamScan::Async),
         while_held: Some(WhileHeld::Page),
+        undecodable: Some(OnUndecodable::Block),
         ..InspectRule::new("partner")
     };
     assert_eq!(*partner, expected);

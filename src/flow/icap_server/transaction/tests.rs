@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 
 use super::*;
 use crate::icap::server::conversation::Event;
-use crate::inspect::course::HoldSettings;
+use crate::inspect::course::{HoldSettings, OnUndecodable};
 use crate::inspect::decode::SLICE;
 use crate::inspect::rules::Rules;
 use crate::inspect::rules::name::UrlPattern;
@@ -30,7 +30,7 @@ fn filter() -> Arc<Filter> {
     by_url.urls = vec![UrlPattern::parse("banned.test/*").expect("a pattern")];
     rules.push(by_url);
     let scanner = Scanner::new(Rules::compile(rules).expect("good rules").rules);
-    Arc::new(Filter::new(scanner, HoldSettings::default()))
+    Arc::new(Filter::new(scanner, HoldSettings::default(), OnUndecodable::Block))
 }
 
 /// How a body is announced to the server.
