@@ -16,6 +16,7 @@ use super::opening::{BodyPresence, Opening, Preview, PreviewEnd};
 use super::options::{ServiceOptions, Transfer};
 use super::outcome::{Outcome, Reply, Report};
 use super::pool::Wanted;
+use super::request::write_head;
 use super::settings::{IcapMethod, IcapService, PartialContent};
 use super::stats::{Counters, Ended, IcapStats, Underway};
 
@@ -184,7 +185,13 @@ impl IcapClient {
             let mut exchange = Exchange::new(link, talk, body, self.settings.timeouts);
             let answered = match exchange.turn().await {
                 Ok(Turn::Answer(answer)) => {
-                    return self.conclude(transaction, message, exchange, *answer, freshness);
+                    let concluded = self.conclude(transaction, message, exchange, *answer, freshness);
+                    if matches!(concluded, Err(Failed { kind: ErrorKind::BadRequest, .. })) {
+                        let mut head = Vec::new();
+                        write_head(endpoint.url(), message, &opening, &mut head);
+                        endpoint.tell_bad_request(&head);
+                    }
+                    return concluded;
                 }
                 Ok(Turn::Data(_) | Turn::End { .. }) => ErrorKind::Closed,
                 Err(kind) => kind,

@@ -1,6 +1,7 @@
 //! One server of a service: its connections, its breaker, and what it told of itself.
 
 mod dial;
+mod notices;
 mod tally;
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::dial::Dialler;
+use self::notices::Told;
 pub use self::tally::{Endpoints, Transaction};
 use super::body::NoBody;
 use super::breaker::{Breaker, BreakerState};
@@ -70,6 +72,7 @@ struct Known {
     trouble: Option<ErrorKind>,
     /// The service tag that it told last.
     istag: Option<String>,
+    told: Told,
 }
 
 /// One server of a service.
@@ -226,6 +229,10 @@ impl Endpoint {
     async fn renew_options(&self, timeouts: &IcapTimeouts) -> Result<Arc<ServiceOptions>, ErrorKind> {
         let asked = self.ask_options(timeouts).await?;
         self.note_istag(asked.as_ref().and_then(|told| told.istag.as_deref()));
+        if let Some(told) = &asked {
+            let before = self.known().options.clone();
+            self.tell_options(before.as_ref(), told);
+        }
         let mut known = self.known();
         let options = match (asked, known.options.take()) {
             (Some(told), _) => Arc::new(told),
@@ -289,22 +296,26 @@ impl Endpoint {
     fn settle(&self, outcome: Result<(), ErrorKind>, spread: u8) {
         let now = Instant::now();
         self.known().trouble = outcome.err();
-        let Err(kind) = outcome else {
-            self.pool.succeeded();
-            return self.breaker().succeeded(now.into_std());
-        };
-        match kind.blame() {
-            Blame::None => self.breaker().abandoned(now.into_std()),
-            Blame::Server => self.breaker().failed(now.into_std(), spread),
-            Blame::Configuration => self.breaker().misconfigured(now.into_std(), spread),
-            Blame::Load => {
-                self.breaker().abandoned(now.into_std());
-                if let ErrorKind::Overloaded { retry_after, .. } = kind {
-                    self.pool.overloaded();
-                    self.known().held = retry_after.map(|pause| now + pause);
-                }
+        let (before, after) = {
+            let mut breaker = self.breaker();
+            let before = breaker.state();
+            match outcome.map_err(ErrorKind::blame) {
+                Ok(()) => breaker.succeeded(now.into_std()),
+                Err(Blame::None | Blame::Load) => breaker.abandoned(now.into_std()),
+                Err(Blame::Server) => breaker.failed(now.into_std(), spread),
+                Err(Blame::Configuration) => breaker.misconfigured(now.into_std(), spread),
             }
+            (before, breaker.state())
+        };
+        match outcome {
+            Ok(()) => self.pool.succeeded(),
+            Err(ErrorKind::Overloaded { retry_after, .. }) => {
+                self.pool.overloaded();
+                self.known().held = retry_after.map(|pause| now + pause);
+            }
+            Err(_) => {}
         }
+        self.tell_breaker(before, after, outcome.err());
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

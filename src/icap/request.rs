@@ -15,19 +15,25 @@ pub(super) fn write_options(url: &ServiceUrl, out: &mut Vec<u8>) {
 /// Writes everything up to the first wait: heads, and the preview with its end.
 pub(super) fn write_message(url: &ServiceUrl, message: &Message, opening: &Opening, out: &mut Vec<u8>) {
     let request = message.request_head(opening.credentials);
+    write_head(url, message, opening, out);
+    out.extend_from_slice(&request);
+    out.extend_from_slice(message.response_head());
+    if let (Some(preview), BodyPresence::Present) = (&opening.preview, opening.body) {
+        write_preview(preview, out);
+    }
+}
+
+/// Writes the ICAP head alone.
+pub(super) fn write_head(url: &ServiceUrl, message: &Message, opening: &Opening, out: &mut Vec<u8>) {
+    let request = message.request_head(opening.credentials).len();
     write_start(message.method().label(), url, out);
     write_allow(opening, out);
     if let Some(preview) = &opening.preview {
         out.extend_from_slice(format!("Preview: {}\r\n", preview.bytes.len()).as_bytes());
     }
     out.extend_from_slice(message.told());
-    out.extend_from_slice(encapsulated(message, opening, request.len()).as_bytes());
+    out.extend_from_slice(encapsulated(message, opening, request).as_bytes());
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&request);
-    out.extend_from_slice(message.response_head());
-    if let (Some(preview), BodyPresence::Present) = (&opening.preview, opening.body) {
-        write_preview(preview, out);
-    }
 }
 
 fn write_start(method: &str, url: &ServiceUrl, out: &mut Vec<u8>) {

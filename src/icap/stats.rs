@@ -65,6 +65,11 @@ impl Counters {
         })
     }
 
+    /// The name of the service.
+    pub fn service(&self) -> &Arc<str> {
+        &self.service
+    }
+
     /// Counts a transaction that came to its end.
     pub fn ended(&self, method: IcapMethod, ended: Ended) {
         self.ended[method as usize][ended as usize].fetch_add(1, Relaxed);

@@ -1,6 +1,7 @@
 //! The ICAP client against servers on real sockets: good ones, odd ones, slow ones, and such as break everything.
 
 mod failing;
+mod notices;
 mod odd;
 mod pool;
 mod reach;
