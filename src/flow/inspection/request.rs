@@ -77,6 +77,7 @@ pub async fn inspect(
     }
     let built_in = inspection.policy.built_in(&course);
     if clients.is_empty() && built_in.is_none() {
+        session.note_unscanned_upload(Unscanned::NoScanner);
         return Ok(Done::GoesOn);
     }
     let codings = Codings::parse([&*content.codings]);
@@ -106,7 +107,7 @@ pub async fn inspect(
     match plan {
         Plan::Pass(Unscanned::NoScanner | Unscanned::NoBody) => return Ok(Done::GoesOn),
         Plan::Pass(why) => {
-            session.note_scan(|noted| noted.unscanned = Some(why.label()));
+            session.note_unscanned_upload(why);
             return Ok(Done::GoesOn);
         }
         Plan::Block(why) => return Err(session.refusal_of(why, Reason::RequestTooLarge)),
@@ -150,7 +151,7 @@ pub async fn inspect(
     session.note_scan(|noted| noted.upload = Some(ScanMode::Whole));
     let Gathering { pump, reading, mut spool, .. } = gathering;
     if let Some(why) = facts.doubt().or_else(|| reading.as_ref().and_then(Reading::doubt)) {
-        session.note_doubt(why);
+        session.note_unscanned_upload(why);
     }
     let done = match clients.is_empty() {
         true => Done::GoesOn,
@@ -166,9 +167,7 @@ pub async fn inspect(
 /// Notes that `clients`, who see uploads whole or not at all, do not see one that flows on.
 fn note_unseen(session: &Session<'_>, clients: &[Arc<IcapClient>]) {
     if !clients.is_empty() {
-        session.note_scan(|noted| {
-            noted.unscanned.get_or_insert(Unscanned::Stream.label());
-        });
+        session.note_unscanned_upload(Unscanned::Stream);
     }
 }
 
