@@ -118,7 +118,8 @@ pub fn begin(
         return Ok(Begun::Free);
     }
     // What an address tells needs nobody to be asked for what is there.
-    by_rules(session, &policy, &course, &Head { url: url.as_bytes(), media_type: None, file_name: None })?;
+    let judged = if policy.built_in(&course).is_some() { &course } else { &of_request };
+    by_rules(session, &policy, judged, &Head { url: url.as_bytes(), media_type: None, file_name: None })?;
     let extension = extension(path(&url).as_bytes());
     let mut said = RequestContent::of(head);
     let ranges = ranges_for(&extension, said.wish);

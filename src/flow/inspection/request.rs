@@ -10,7 +10,7 @@ use super::held::{Ending, Held};
 use super::reading::Reading;
 use super::sniffer::Sniffer;
 use super::upload::{Gathered, Gathering, Unseen, Until};
-use super::{Inspection, Noted};
+use super::{Inspection, Noted, by_rules};
 use crate::base::inspection::ScanMode;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
@@ -18,7 +18,7 @@ use crate::flow::pump::{Pump, ReadAhead};
 use crate::flow::session::Session;
 use crate::flow::tap::Tap;
 use crate::http::body::BodyFormat;
-use crate::http::content::extension;
+use crate::http::content::{extension, file_name_of};
 use crate::http::framing::BodyFraming;
 use crate::http::request::Request;
 use crate::http::rewrite::drop_expect;
@@ -32,6 +32,7 @@ use crate::inspect::events::Events;
 use crate::inspect::plan::{
     BodyFacts, CodingSight, Extent, Plan, Unscanned, WindowCause, judge_oversize, plan_request, until_class_is_known,
 };
+use crate::inspect::rules::Head;
 use crate::inspect::spool::Spool;
 use crate::net::socket::poll_send;
 
@@ -80,6 +81,13 @@ pub async fn inspect(
         session.note_unscanned_upload(Unscanned::NoScanner);
         return Ok(Done::GoesOn);
     }
+    let file_name = file_name_of(head);
+    let said = Head {
+        url: inspection.url.as_bytes(),
+        media_type: Some(content.media_type.as_bytes()),
+        file_name: file_name.as_deref(),
+    };
+    by_rules(session, &inspection.policy, &course, &said)?;
     let codings = Codings::parse([&*content.codings]);
     let facts = BodyFacts {
         framing: request.framing,
