@@ -17,6 +17,7 @@ use crate::base::reason::Reason;
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
 use crate::http::request::Request;
+use crate::inspect::plan::Unscanned;
 use crate::observe::live::Kind;
 use crate::tether::tie::Expired;
 use crate::upstream::dial::{DialContext, dial};
@@ -46,6 +47,7 @@ pub async fn run(session: &mut Session<'_>, request: &Request, authority: &Arc<A
         record.status = 200;
         record.first_byte = Some(record.began.elapsed());
     });
+    session.note_switched(Unscanned::Tunnel);
     let mut to_client = Pump::new(BodyFraming::None, BodyFormat::Plain, ReadAhead::No);
     to_client.head_buffer(session.services).extend_from_slice(ESTABLISHED);
     tunnel::run(session, socket, Vec::new(), to_client).await

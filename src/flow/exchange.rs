@@ -21,6 +21,7 @@ use crate::base::reason::Reason;
 use crate::http::framing::BodyFraming;
 use crate::http::request::Request;
 use crate::http::response::{Response, ResponseKind};
+use crate::inspect::plan::Unscanned;
 use crate::net::socket::reset_on_drop;
 use crate::observe::live::Kind;
 use crate::upstream::connection::{Promise, Upstream};
@@ -265,6 +266,7 @@ async fn deliver(
     session.ledger.note(|record| record.status = response.status);
     session.ledger.note_first_byte();
     if response.kind == ResponseKind::Switching {
+        session.note_switched(Unscanned::WebSocket);
         let (surplus, to_client) = transfer.take_tunnel_parts();
         return Delivered::Switched { surplus, to_client: Box::new(to_client) };
     }

@@ -107,7 +107,7 @@ pub fn begin(
         return file.map(|file| Begun::Fetches(Box::new(file))).ok_or(Reason::DownloadGone);
     }
     if session.skips.contains(Skip::Scan) {
-        session.note_unscanned(Unscanned::Bypassed);
+        session.note_nothing_scanned(Unscanned::Bypassed);
         return Ok(Begun::Free);
     }
     if let Some(rule) = services.inspection.blocked.find(&url, std::time::Instant::now()) {
@@ -118,11 +118,12 @@ pub fn begin(
     let course = policy.book.course_of_request(Whose { authority, source, direction: Direction::Response });
     let of_request = policy.book.course_of_request(Whose { authority, source, direction: Direction::Request });
     if course.scanners.is_empty() && of_request.scanners.is_empty() {
-        session.note_unscanned(Unscanned::NoScanner);
+        session.note_nothing_scanned(Unscanned::NoScanner);
         return Ok(Begun::Free);
     }
     // What an address tells needs nobody to be asked for what is there.
-    by_rules(session, &policy, &course, &Head { url: url.as_bytes(), media_type: None, file_name: None })?;
+    let judged = if policy.built_in(&course).is_some() { &course } else { &of_request };
+    by_rules(session, &policy, judged, &Head { url: url.as_bytes(), media_type: None, file_name: None })?;
     let extension = extension(path(&url).as_bytes());
     let mut said = RequestContent::of(head);
     let ranges = ranges_for(&extension, said.wish);

@@ -28,6 +28,8 @@ pub struct Ledger<'a> {
     client: &'a TcpStream,
     row: &'a Arc<Row>,
     record: RefCell<Box<Record>>,
+    /// Bytes of the request head: what comes behind it is an upload, or goes into a tunnel.
+    head: Cell<u64>,
     open: Cell<bool>,
 }
 
@@ -35,7 +37,7 @@ impl<'a> Ledger<'a> {
     /// The ledger of the connection of `row`.
     pub fn new(services: &'a Services, client: &'a TcpStream, row: &'a Arc<Row>) -> Self {
         let record = Box::new(Record::new(Instant::now(), services.nothing.clone()));
-        Self { services, client, row, record: RefCell::new(record), open: Cell::new(false) }
+        Self { services, client, row, record: RefCell::new(record), head: Cell::new(0), open: Cell::new(false) }
     }
 
     /// What the connection's worker offers.
@@ -54,6 +56,7 @@ impl<'a> Ledger<'a> {
         }
         self.row.begin(now);
         self.row.moved(now, head_bytes as u64, 0);
+        self.head.set(head_bytes as u64);
         self.services.counters.requests[method.0.index()].add(1);
         self.services.counters.bytes_from_clients.add(head_bytes as u64);
         self.services.counters.in_flight.add(1);
@@ -167,7 +170,8 @@ impl Ledger<'_> {
         }
         counters.scans[inspected.mode as usize].add(1);
         counters.verdicts[inspected.verdict as usize].add(1);
-        let bytes = self.row.bytes().1;
+        let (came, bytes) = self.row.bytes();
+        let upload = came.saturating_sub(self.head.get());
         // Of those that came, some may never have gone on.
         let skipped = inspected.skipped.min(bytes);
         for (why, counter) in Unscanned::ALL.into_iter().zip(&counters.unscanned_bytes) {
@@ -175,6 +179,9 @@ impl Ledger<'_> {
                 Unscanned::Media => counter.add(skipped),
                 why if Some(why.label()) == inspected.unscanned => counter.add(bytes - skipped),
                 _ => {}
+            }
+            if Some(why.label()) == inspected.upload_unscanned {
+                counter.add(upload);
             }
         }
         if is_like_a_page(inspected, bytes, now) && reason == Reason::Done {

@@ -88,10 +88,8 @@ impl ResponseContent {
     /// Reads the head of a response; any bytes give an answer.
     pub fn of(head: &[u8]) -> Self {
         let mut said = Self { content: Content::of(head), ..Self::default() };
-        if let Some(line) = field_lines(head).filter(|line| line.is("content-disposition")).last() {
-            said.file_name = file_name(line.value);
-            said.extension = said.file_name.as_deref().map(extension).unwrap_or_default();
-        }
+        said.file_name = file_name_of(head);
+        said.extension = said.file_name.as_deref().map(extension).unwrap_or_default();
         said
     }
 }
@@ -140,6 +138,12 @@ impl Content {
         said.codings = codings.into();
         said
     }
+}
+
+/// The name in the last `Content-Disposition` of a head, its escapes resolved.
+pub fn file_name_of(head: &[u8]) -> Option<Box<[u8]>> {
+    let line = field_lines(head).filter(|line| line.is("content-disposition")).last()?;
+    file_name(line.value)
 }
 
 /// The extension of a file's name in lower case, without its dot; empty where there is none. Dots and spaces at the end

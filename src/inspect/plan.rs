@@ -106,8 +106,6 @@ impl BodyFacts<'_> {
 /// What is known of a response before the first byte of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseFacts<'a> {
-    /// The status code.
-    pub status: u16,
     /// Whether the request asked for an event stream.
     pub asked: Push,
     /// The extension of the name under which it is to be saved, in lower case.
@@ -132,11 +130,10 @@ pub fn length(framing: BodyFraming) -> Option<Length> {
 /// undo them, and nobody else has a use for them. So are parts of files that no scanner knows in parts: their requests
 /// [asked](ranges_for) for the whole.
 pub fn plan_response(facts: &ResponseFacts<'_>, course: &Course) -> Plan {
-    match facts.status {
-        _ if course.scanners.is_empty() => Plan::Pass(Unscanned::NoScanner),
-        101 => Plan::Pass(Unscanned::WebSocket),
-        _ if is_part_of_file(facts) => Plan::Block(Unscannable::Part),
-        _ => plan_body(&facts.body, facts.asked, course),
+    match course.scanners.is_empty() {
+        true => Plan::Pass(Unscanned::NoScanner),
+        false if is_part_of_file(facts) => Plan::Block(Unscannable::Part),
+        false => plan_body(&facts.body, facts.asked, course),
     }
 }
 

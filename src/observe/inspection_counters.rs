@@ -22,6 +22,6 @@ pub struct InspectionCounters {
     pub regrets: Counter,
     /// Pieces of streams that ICAP services have seen.
     pub windows: Counter,
-    /// Bytes to clients that were not scanned, by why.
+    /// Bytes to clients, and of uploads, that were not scanned, by why.
     pub unscanned_bytes: [Counter; UNSCANNED],
 }

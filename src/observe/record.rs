@@ -56,8 +56,10 @@ pub struct Inspected {
     pub upload: Option<ScanMode>,
     /// What came of it.
     pub verdict: Verdict,
-    /// Why part of it was not scanned.
+    /// Why part of what went to the client was not scanned.
     pub unscanned: Option<&'static str>,
+    /// Why part of what came from it behind the head was not.
+    pub upload_unscanned: Option<&'static str>,
     /// Bytes of sound or film that nobody was shown.
     pub skipped: u64,
     /// What made it flow on before its end was known.

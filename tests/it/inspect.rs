@@ -15,6 +15,7 @@ mod storm;
 mod streams;
 mod tickers;
 mod trickle;
+mod unscanned;
 mod uploads;
 mod wrapped;
 

@@ -34,7 +34,7 @@ pub(super) fn write(view: &AdminView, page: &mut Page<'_>) -> fmt::Result {
     let unscanned = Unscanned::ALL.iter().enumerate();
     let unscanned =
         unscanned.map(|(at, why)| (why.label(), view.sum(|worker| worker.inspection.unscanned_bytes[at].get())));
-    let help = "Bytes to clients of which part was not scanned, by why";
+    let help = "Bytes to clients, and of uploads, of which part was not scanned, by why";
     page.counters("tether_unscanned_bytes_total", help, "reason", unscanned)?;
     let known = view.inspection.verdicts.counts();
     let known = [("hit", known.hit), ("miss", known.miss), ("off", known.off)];

@@ -154,7 +154,7 @@ async fn one_known<B: BodySource>(
         Ok(outcome) => outcome,
         Err(error) => {
             flight.into_iter().for_each(Flight::decline);
-            return failed(session, client, &error);
+            return failed(session, client, original, &error);
         }
     };
     let judgement = outcome.judgement(original);
@@ -171,7 +171,7 @@ async fn one_known<B: BodySource>(
         Outcome::Replaced { head, body, .. } => match watched(session, keep(session, body)).await {
             // What was found bad is not delivered, with or without a page.
             Err(_) if judgement == Judgement::Blocked => Err(Reason::ContentBlocked),
-            Err(Kept::Failed(error)) => failed(session, client, &error),
+            Err(Kept::Failed(error)) => failed(session, client, original, &error),
             Err(Kept::NoRoom) => Err(Reason::ScanOverload),
             Ok((body, sameness)) => taken(judgement, original, head, body, sameness),
         },
@@ -217,7 +217,12 @@ async fn keep<B: BodySource>(session: &Session<'_>, mut body: AdaptedBody<B>) ->
 }
 
 /// What becomes of a message that a service could not judge.
-fn failed(session: &Session<'_>, client: &IcapClient, error: &IcapError) -> Result<Answered, Reason> {
+fn failed(
+    session: &Session<'_>,
+    client: &IcapClient,
+    original: Option<u16>,
+    error: &IcapError,
+) -> Result<Answered, Reason> {
     tracing::debug!(%error, "a scanner could not be asked");
     let service = &client.settings().name;
     match client.settings().becomes(error.kind) {
@@ -231,7 +236,8 @@ fn failed(session: &Session<'_>, client: &IcapClient, error: &IcapError) -> Resu
         OnFailure::Pass => {
             session.note_scan(|noted: &mut Noted| {
                 noted.scanner = Some(service.clone());
-                (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(unscanned(error.kind).label()));
+                let which = if original.is_some() { &mut noted.unscanned } else { &mut noted.upload_unscanned };
+                (noted.verdict, *which) = (Verdict::Unscanned, Some(unscanned(error.kind).label()));
             });
             Ok(Answered::Same)
         }

@@ -10,6 +10,7 @@ use crate::inspect::plan::{Unscannable, Unscanned};
 use crate::inspect::scan::Scanner;
 use crate::inspect::spool::Spool;
 pub use crate::observe::record::Inspected as Noted;
+use crate::policy::bypass::skips::Skip;
 
 impl Session<'_> {
     /// The client's address.
@@ -31,7 +32,35 @@ impl Session<'_> {
         });
     }
 
-    /// Notes that the response passes and is not scanned. Why its request did not is kept where that is noted already.
+    /// Notes that neither the request nor its response is scanned.
+    pub fn note_nothing_scanned(&self, why: Unscanned) {
+        self.note_unscanned_upload(why);
+        self.note_unscanned(why);
+    }
+
+    /// Notes that what comes from the client behind the head of the request is not scanned, or was not understood.
+    pub fn note_unscanned_upload(&self, why: Unscanned) {
+        self.note_scan(|noted| {
+            noted.upload_unscanned.get_or_insert(why.label());
+        });
+    }
+
+    /// Notes that bytes go both ways that are no messages, where anything is scanned at all.
+    pub fn note_switched(&self, why: Unscanned) {
+        if self.services.policy.load().inspect.book.is_off() {
+            return;
+        }
+        let why = if self.skips.contains(Skip::Scan) { Unscanned::Bypassed } else { why };
+        self.note_unscanned_upload(why);
+        self.note_scan(|noted| {
+            noted.unscanned.get_or_insert(why.label());
+            if noted.verdict != Verdict::Modified {
+                noted.verdict = Verdict::Unscanned;
+            }
+        });
+    }
+
+    /// Notes that the response passes and is not scanned.
     pub fn note_unscanned(&self, why: Unscanned) {
         self.note_scan(|noted| {
             noted.verdict = Verdict::Unscanned;

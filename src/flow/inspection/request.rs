@@ -10,7 +10,7 @@ use super::held::{Ending, Held};
 use super::reading::Reading;
 use super::sniffer::Sniffer;
 use super::upload::{Gathered, Gathering, Unseen, Until};
-use super::{Inspection, Noted};
+use super::{Inspection, Noted, by_rules};
 use crate::base::inspection::ScanMode;
 use crate::base::phase::Phase;
 use crate::base::reason::Reason;
@@ -18,7 +18,7 @@ use crate::flow::pump::{Pump, ReadAhead};
 use crate::flow::session::Session;
 use crate::flow::tap::Tap;
 use crate::http::body::BodyFormat;
-use crate::http::content::extension;
+use crate::http::content::{extension, file_name_of};
 use crate::http::framing::BodyFraming;
 use crate::http::request::Request;
 use crate::http::rewrite::drop_expect;
@@ -32,6 +32,7 @@ use crate::inspect::events::Events;
 use crate::inspect::plan::{
     BodyFacts, CodingSight, Extent, Plan, Unscanned, WindowCause, judge_oversize, plan_request, until_class_is_known,
 };
+use crate::inspect::rules::Head;
 use crate::inspect::spool::Spool;
 use crate::net::socket::poll_send;
 
@@ -77,8 +78,16 @@ pub async fn inspect(
     }
     let built_in = inspection.policy.built_in(&course);
     if clients.is_empty() && built_in.is_none() {
+        session.note_unscanned_upload(Unscanned::NoScanner);
         return Ok(Done::GoesOn);
     }
+    let file_name = file_name_of(head);
+    let said = Head {
+        url: inspection.url.as_bytes(),
+        media_type: Some(content.media_type.as_bytes()),
+        file_name: file_name.as_deref(),
+    };
+    by_rules(session, &inspection.policy, &course, &said)?;
     let codings = Codings::parse([&*content.codings]);
     let facts = BodyFacts {
         framing: request.framing,
@@ -106,7 +115,7 @@ pub async fn inspect(
     match plan {
         Plan::Pass(Unscanned::NoScanner | Unscanned::NoBody) => return Ok(Done::GoesOn),
         Plan::Pass(why) => {
-            session.note_scan(|noted| noted.unscanned = Some(why.label()));
+            session.note_unscanned_upload(why);
             return Ok(Done::GoesOn);
         }
         Plan::Block(why) => return Err(session.refusal_of(why, Reason::RequestTooLarge)),
@@ -150,7 +159,7 @@ pub async fn inspect(
     session.note_scan(|noted| noted.upload = Some(ScanMode::Whole));
     let Gathering { pump, reading, mut spool, .. } = gathering;
     if let Some(why) = facts.doubt().or_else(|| reading.as_ref().and_then(Reading::doubt)) {
-        session.note_doubt(why);
+        session.note_unscanned_upload(why);
     }
     let done = match clients.is_empty() {
         true => Done::GoesOn,
@@ -166,9 +175,7 @@ pub async fn inspect(
 /// Notes that `clients`, who see uploads whole or not at all, do not see one that flows on.
 fn note_unseen(session: &Session<'_>, clients: &[Arc<IcapClient>]) {
     if !clients.is_empty() {
-        session.note_scan(|noted| {
-            noted.unscanned.get_or_insert(Unscanned::Stream.label());
-        });
+        session.note_unscanned_upload(Unscanned::Stream);
     }
 }
 

@@ -68,7 +68,6 @@ pub async fn inspect(
     }
     let codings = Codings::parse([&*content.content.codings]);
     let facts = ResponseFacts {
-        status: response.status,
         asked: inspection.said.push,
         saved_as: &content.extension,
         body: BodyFacts {

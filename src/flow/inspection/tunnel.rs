@@ -14,7 +14,6 @@ use crate::icap::message::Message;
 use crate::icap::settings::IcapMethod;
 use crate::inspect::book::Whose;
 use crate::inspect::course::Direction;
-use crate::inspect::plan::Unscanned;
 use crate::policy::bypass::skips::Skip;
 
 /// What became of a CONNECT.
@@ -42,7 +41,6 @@ pub async fn see(session: &Session<'_>, authority: &Arc<Authority>, head: &[u8])
         return Ok(Seen::GoesOn);
     }
     if session.skips.contains(Skip::Scan) {
-        session.note_unscanned(Unscanned::Bypassed);
         return Ok(Seen::GoesOn);
     }
     let message = Message::connect(authority, head).map_err(|_| Reason::ScannerFailed)?;
@@ -53,7 +51,6 @@ pub async fn see(session: &Session<'_>, authority: &Arc<Authority>, head: &[u8])
         Done::Answered(answer) => return Ok(Seen::Answered(answer)),
         Done::Changed(now) => changed(authority, &now)?,
     };
-    session.note_unscanned(Unscanned::Tunnel);
     if let Seen::Elsewhere(_) = &seen {
         session.note_scan(|noted| noted.verdict = Verdict::Modified);
     }

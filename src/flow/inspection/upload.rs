@@ -184,7 +184,7 @@ impl Gathering {
             Ok(()) => None,
         };
         Ok(over.map(|why| {
-            session.note_scan(|noted| noted.unscanned = Some(why.label()));
+            session.note_unscanned_upload(why);
             Gathered::FlowsOn
         }))
     }

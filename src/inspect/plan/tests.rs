@@ -32,7 +32,7 @@ fn body(framing: BodyFraming, media_type: &str) -> BodyFacts<'_> {
 }
 
 fn response(framing: BodyFraming, media_type: &str) -> ResponseFacts<'_> {
-    ResponseFacts { status: 200, asked: Push::Unsaid, saved_as: "", body: body(framing, media_type) }
+    ResponseFacts { asked: Push::Unsaid, saved_as: "", body: body(framing, media_type) }
 }
 
 fn kind(class: Class) -> Option<FileKind> {
@@ -186,13 +186,6 @@ fn files_are_held_whatever_they_are_called() {
     }
     assert_eq!(on_first_bytes(Plan::Look, (None, Extent::Part), large, &course), Plan::Window(TooLarge));
     assert_eq!(on_first_bytes(Plan::Window(Media), (None, Extent::Part), large, &course), Plan::Window(Media));
-}
-
-/// Row 10.
-#[test]
-fn a_switch_of_protocols_is_told() {
-    let switch = ResponseFacts { status: 101, ..response(BodyFraming::None, "") };
-    assert_eq!(plan_response(&switch, &course(&["builtin"])), Plan::Pass(Unscanned::WebSocket));
 }
 
 /// Row 13.

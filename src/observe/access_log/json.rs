@@ -45,6 +45,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unscanned: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    upload_unscanned: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     stream_kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scanner: Option<Clipped<'a>>,
@@ -86,6 +88,7 @@ pub(super) fn write(exchange: &Exchange<'_>, line: &mut Vec<u8>) -> io::Result<(
         upload_scan: inspected.and_then(|inspected| inspected.upload).map(ScanMode::label),
         verdict: inspected.map(|inspected| inspected.verdict.label()),
         unscanned: inspected.and_then(|inspected| inspected.unscanned),
+        upload_unscanned: inspected.and_then(|inspected| inspected.upload_unscanned),
         stream_kind: inspected.and_then(|inspected| inspected.evidence),
         scanner: inspected.and_then(|inspected| inspected.scanner.as_deref()).map(Clipped::new),
         threat: inspected.and_then(|inspected| inspected.threat.as_deref()).map(Clipped::new),

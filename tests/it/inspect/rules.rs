@@ -2,6 +2,8 @@
 
 use tether::base::media_range::MediaRange;
 use tether::base::reason::Reason;
+use tether::inspect::book::InspectRule;
+use tether::inspect::course::Direction;
 use tether::inspect::magic::Class;
 use tether::inspect::rules::name::{Extension, UrlPattern};
 use tether::inspect::settings::{Literal, ScanRule};
@@ -86,6 +88,45 @@ fn a_media_type_counts() {
     }
     let fine = serving(Framing::Length, "Content-Type: audio/mp4\r\n", b"sound");
     assert_eq!(fetch(&proxy, &fine, "/x").text(), "sound");
+}
+
+#[test]
+fn what_an_upload_is_called_counts_too() {
+    let programs = rule("programs", |rule| {
+        rule.extensions = vec![Extension::parse("exe").expect("an extension")];
+        rule.media_types = vec![MediaRange::parse("video/*").expect("a type")];
+    });
+    let proxy = by(programs);
+    let origin = Origin::bind();
+    let host = origin.address();
+    let upload = |path: &str, fields: &str| {
+        let head = format!("POST http://{host}{path} HTTP/1.1\r\nHost: {host}\r\n{fields}");
+        asking(&proxy, format!("{head}Content-Length: 4\r\n\r\ntext"))
+    };
+    for (path, fields) in [
+        ("/up", "Content-Type: video/mp4\r\n"),
+        ("/up", "Content-Disposition: attachment; filename=\"setup.exe\"\r\n"),
+        ("/setup.exe", ""),
+    ] {
+        assert_blocked(&answer(&mut upload(path, fields)), fields);
+    }
+    assert!(!origin.is_called(std::time::Duration::ZERO), "the origin was asked");
+    let mut client = upload("/up", "Content-Type: text/plain\r\n");
+    let mut served = origin.accept();
+    served.head();
+    served.send("HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(answer(&mut client).status, 204);
+}
+
+#[test]
+fn a_url_counts_where_only_uploads_are_scanned() {
+    let urls = rule("urls", |rule| rule.urls = vec![UrlPattern::parse("127.0.0.1:*/drop/*").expect("a pattern")]);
+    let proxy = scanning_with(|settings| {
+        let downloads = InspectRule { direction: Some(Direction::Response), ..InspectRule::new("downloads") };
+        settings.inspect_rules = vec![InspectRule { scanners: Some(Vec::new()), ..downloads }];
+        settings.scan_rules.rules = vec![urls];
+    });
+    assert_unasked(&proxy, &["/drop/a"]);
 }
 
 #[test]

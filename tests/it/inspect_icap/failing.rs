@@ -136,7 +136,7 @@ fn a_request_passes_a_service_that_fails_where_that_is_set() {
             format!("POST http://{0}/a HTTP/1.1\r\nHost: {0}\r\nContent-Length: 4\r\n\r\nbody", origin.address());
         assert_eq!(answer(&mut scene.asks(&post)).text(), "hello", "it {how}");
         assert!(origin.seen()[0].text().ends_with("\r\n\r\nbody"), "it {how}");
-        assert_eq!(scene.line(0)["unscanned"], words(how).1.label(), "it {how}");
+        assert_eq!(scene.line(0)["upload_unscanned"], words(how).1.label(), "it {how}");
     }
 }
 

@@ -252,7 +252,7 @@ fn a_service_that_cannot_be_asked_decides_by_its_setting() {
     scene.wait_until_empty_after(client);
     let line = scene.line(0);
     assert_eq!(told(&line), ["done", "none", "unscanned", "dlp"]);
-    assert_eq!(line["unscanned"], "scanner_down");
+    assert_eq!([&line["upload_unscanned"], &line["unscanned"]], ["scanner_down", "tunnel"]);
 }
 
 #[test]
@@ -263,9 +263,9 @@ fn those_whom_it_does_not_concern_are_not_asked() {
     };
     let off_course = |settings: &mut Settings| settings.inspect.default = vec![ScannerName::BuiltIn];
     let scenes = [
-        ("only responses", Scene::of(vec![scanner.named("av")]), Value::Null),
-        ("another course", Scene::with(vec![scanner.of_requests()], off_course), Value::Null),
-        ("bypassed", Scene::with(vec![scanner.of_requests()], bypassing), "bypassed".into()),
+        ("only responses", Scene::of(vec![scanner.named("av")]), "tunnel"),
+        ("another course", Scene::with(vec![scanner.of_requests()], off_course), "tunnel"),
+        ("bypassed", Scene::with(vec![scanner.of_requests()], bypassing), "bypassed"),
     ];
     for (what, scene, why) in scenes {
         let mut client = scene.asks(connect(origin.address()));

@@ -154,7 +154,7 @@ fn an_upload_that_falls_silent_flows_on_where_its_service_lets_pass_what_it_cann
     served.send(ok("done"));
     assert_eq!(answer(&mut client).text(), "done");
     let line = scene.line(0);
-    assert!(scanner.shown().is_empty() && line["unscanned"] == "stream", "{line}");
+    assert!(scanner.shown().is_empty() && line["upload_unscanned"] == "stream", "{line}");
 }
 
 #[test]
