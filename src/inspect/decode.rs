@@ -160,12 +160,6 @@ impl Decoder {
         Some(Self { outer, inner, limits, taken: 0 })
     }
 
-    /// Says that the body has no end to wait for: how much comes out of it does not count any more, only how much more
-    /// than went in.
-    pub fn flows(&mut self) {
-        self.limits.output = u64::MAX;
-    }
-
     /// Bytes that went in.
     pub fn taken(&self) -> u64 {
         self.taken
@@ -174,6 +168,11 @@ impl Decoder {
     /// Bytes that came out.
     pub fn made(&self) -> u64 {
         self.inner.as_ref().map_or(&self.outer, |inner| &inner.layer).made()
+    }
+
+    /// Bytes that came out of the layer that grew most.
+    pub fn grown(&self) -> u64 {
+        self.outer.made().max(self.made())
     }
 
     /// Decodes some of `input` into `out`, which must not be empty.
@@ -206,8 +205,7 @@ impl Decoder {
     }
 
     fn check_growth(&self) -> Result<(), Undecodable> {
-        let inner = self.inner.as_ref().map_or(0, |inner| inner.layer.made());
-        let made = self.outer.made().max(inner);
+        let made = self.grown();
         if made > self.limits.output {
             Err(Undecodable::Bomb(BombLimit::Output))
         } else if made > self.limits.ratio_from && made > self.taken.saturating_mul(self.limits.ratio) {

@@ -23,7 +23,9 @@ use crate::inspect::detector::{Detector, Length, Verdict};
 use crate::inspect::events::Events;
 use crate::inspect::magic::FileKind;
 use crate::inspect::plan::kind::{Trickling, is_media, may_trickle};
-use crate::inspect::plan::{Plan, Unscannable, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
+use crate::inspect::plan::{
+    Plan, Unscannable, Unscanned, WindowCause, judge_decoded, judge_oversize, on_first_bytes, plan_stream,
+};
 use crate::inspect::sampling::Sampling;
 use crate::inspect::spool::{Spool, SpoolFault};
 use crate::inspect::trickle::Trickle;
@@ -344,9 +346,17 @@ impl Gathering {
             return self.no_room().map(Some);
         }
         if self.length == Length::Unknown && self.plan == Plan::Whole && self.spool.len() > self.course.cap.max_body {
-            return self.too_large().map(Some);
+            return too_large(judge_oversize(self.kind, &self.course)).map(Some);
         }
-        Ok(None)
+        self.decoded_over_cap().map(too_large).transpose()
+    }
+
+    /// What becomes of it where it is larger than the cap once it is decoded.
+    fn decoded_over_cap(&self) -> Option<Over> {
+        match (self.plan, &self.reading) {
+            (Plan::Whole, Some(reading)) => judge_decoded(reading.decoded(), &self.course),
+            _ => None,
+        }
     }
 
     fn no_room(&self) -> Result<Gathered, Reason> {
@@ -354,14 +364,6 @@ impl Gathering {
             OnOverload::Block => Err(Reason::ScanOverload),
             OnOverload::PassUnscanned => Ok(Gathered::Pass(Unscanned::Overload)),
             OnOverload::Window => Ok(Gathered::Window(Flow::NoRoom)),
-        }
-    }
-
-    fn too_large(&self) -> Result<Gathered, Reason> {
-        match judge_oversize(self.kind, &self.course) {
-            Over::Block => Err(Reason::ResponseTooLarge),
-            Over::PassUnscanned => Ok(Gathered::Pass(Unscanned::TooLarge)),
-            Over::Window => Ok(Gathered::Window(Flow::Said(WindowCause::TooLarge))),
         }
     }
 
@@ -376,6 +378,14 @@ impl Gathering {
 
 /// Most bytes that trickle at once.
 const LARGEST_TRICKLE: usize = 16 * 1024;
+
+fn too_large(over: Over) -> Result<Gathered, Reason> {
+    match over {
+        Over::Block => Err(Reason::ResponseTooLarge),
+        Over::PassUnscanned => Ok(Gathered::Pass(Unscanned::TooLarge)),
+        Over::Window => Ok(Gathered::Window(Flow::Said(WindowCause::TooLarge))),
+    }
+}
 
 /// Puts bytes into `spool`, or behind it into `rest` where it has no room for them; waits until it takes more.
 ///

@@ -45,8 +45,10 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Of a body with these codings.
-    pub fn new(scanner: &Scanner, codings: &Codings, limits: DecodeLimits) -> Self {
+    /// Of a body with these codings. Whatever comes out of them is read: how much that may be is for the cap to say, and
+    /// only what is far more than went in is a bomb.
+    pub fn new(scanner: &Scanner, codings: &Codings) -> Self {
+        let limits = DecodeLimits { output: u64::MAX, ..DecodeLimits::default() };
         Self { scanner: scanner.clone(), scan: BodyScan::new(scanner, codings, limits), undecodable: None }
     }
 
@@ -85,9 +87,9 @@ impl Reading {
         finding.and_then(|finding| self.judge(finding))
     }
 
-    /// Says that the body has no end to wait for, so that its length makes no bomb of it.
-    pub fn flows(&mut self) {
-        self.scan.flows();
+    /// Bytes that came out of its codings.
+    pub fn decoded(&self) -> u64 {
+        self.scan.decoded()
     }
 
     /// What its first bytes say, decoded if it is coded.
@@ -139,7 +141,7 @@ mod tests {
         let scanner = scanner();
         let body = [&b"before "[..], &eicar(), b" after"].concat();
         for split in 0..=body.len() {
-            let mut reading = Reading::new(&scanner, &Codings::default(), DecodeLimits::default());
+            let mut reading = Reading::new(&scanner, &Codings::default());
             let turns = [&body[..split], &body[split..]].map(|piece| reading.turn(piece, &mut 0, &mut []));
             let found = Turn::Found(Found { what: "eicar".into(), by: "builtin".into() });
             assert!(turns.contains(&found), "{split}");
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn long_input_is_read_in_turns_to_its_end() {
-        let mut reading = Reading::new(&scanner(), &Codings::default(), DecodeLimits::default());
+        let mut reading = Reading::new(&scanner(), &Codings::default());
         let body = vec![b'x'; 8 << 20];
         let (mut at, mut turns) = (0, 0);
         loop {

@@ -27,7 +27,6 @@ use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
 use crate::icap::settings::IcapMethod;
 use crate::inspect::course::{Direction, Over};
-use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::{Coded, Codings};
 use crate::inspect::events::Events;
 use crate::inspect::plan::{
@@ -114,7 +113,7 @@ pub async fn inspect(
         Plan::Block(Unscannable::Layers) => return Err(Reason::ContentBlocked),
         Plan::Whole | Plan::Window(_) | Plan::Look => {}
     }
-    let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
+    let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default()));
     let format = if request.framing == BodyFraming::Chunked { BodyFormat::Chunked } else { BodyFormat::Plain };
     let pump = Pump::new(request.framing, format, ReadAhead::Bounded);
     let small = matches!(request.framing, BodyFraming::Length(length) if length <= SMALL);

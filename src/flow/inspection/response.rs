@@ -19,7 +19,6 @@ use crate::http::push::Push;
 use crate::http::response::Response;
 use crate::icap::settings::{IcapMethod, VerdictUse};
 use crate::inspect::course::{Direction, OnOverload};
-use crate::inspect::decode::DecodeLimits;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::{Detector, DetectorSettings, Length, Signs};
 use crate::inspect::plan::{
@@ -96,7 +95,7 @@ pub async fn inspect(
     let keeps_verdicts = clients.iter().any(|client| client.settings().verdicts == VerdictUse::Kept);
     // Before anything trickles: the head is here whole.
     let watch = Watch::of(session, inspection, clients, transfer)?;
-    let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default(), DecodeLimits::default()));
+    let reading = built_in.map(|scanner| Reading::new(scanner, &codings.unwrap_or_default()));
     let mut spool = session.spool();
     if let (Length::Known(bytes), Plan::Whole) = (length, plan)
         && spool.expect(bytes).is_err()
