@@ -15,6 +15,7 @@ mod tickers;
 mod tunnels;
 mod turns;
 mod uploads;
+mod waiting;
 mod whole;
 
 use std::net::SocketAddr;

@@ -7,34 +7,30 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Inspection;
+use super::comfort::{Awaited, Comfort, Page};
 use super::flow::Flow;
 use super::held::AtHand;
-use super::progress::Progress;
 use super::reading::{Found, Reading};
 use super::sniffer::Sniffer;
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
 use crate::flow::transfer::{Took, Transfer};
 use crate::http::content::ResponseContent;
-use crate::icap::body::BodySource;
 use crate::inspect::course::{Course, Direction, HoldSettings, OnOverload, Over, WhileHeld};
 use crate::inspect::decode::coding::Coded;
 use crate::inspect::detector::{Detector, Length, Verdict};
 use crate::inspect::events::Events;
 use crate::inspect::magic::FileKind;
-use crate::inspect::plan::kind::{Trickling, is_media, may_trickle};
+use crate::inspect::plan::kind::{Trickling, may_trickle};
 use crate::inspect::plan::{
     Plan, Unscannable, Unscanned, WindowCause, judge_decoded, judge_oversize, on_first_bytes, plan_stream,
 };
 use crate::inspect::sampling::Sampling;
 use crate::inspect::spool::{Spool, SpoolFault};
-use crate::inspect::trickle::Trickle;
 use crate::inspect::verdicts::BodyHash;
 
 /// Bytes read and scanned before others on the worker get their turn.
 pub const SLICE: u64 = 64 * 1024;
-/// Between two looks at whether a few more bytes may go out.
-const TRICKLE_EVERY: Duration = Duration::from_secs(1);
 
 /// How gathering ended.
 #[derive(Debug)]
@@ -61,17 +57,16 @@ pub struct Gathering {
     pub reading: Option<Reading>,
     /// Where events end.
     pub events: Events,
-    /// Bytes that trickled out.
-    pub out: u64,
     /// What is known of its kind by its first bytes.
     pub kind: Option<FileKind>,
-    /// The page that stands in for it.
-    pub page: Page,
+    /// What its client sees of it meanwhile.
+    pub comfort: Comfort,
     /// The sum of what came, where services may know it.
     pub hash: Option<BodyHash>,
     /// What its head says.
     pub content: ResponseContent,
-    course: Arc<Course>,
+    /// What is set for it.
+    pub course: Arc<Course>,
     plan: Plan,
     length: Length,
     hold: HoldSettings,
@@ -106,26 +101,6 @@ pub struct Beginning {
     pub hash: Option<BodyHash>,
 }
 
-/// Whether a page stands in for a body while it is held.
-pub enum Page {
-    /// None may.
-    No,
-    /// One may.
-    Possible,
-    /// One does.
-    Begun(Progress),
-}
-
-impl Page {
-    /// The page, where one does.
-    pub fn take(&mut self) -> Option<Progress> {
-        match std::mem::replace(self, Page::No) {
-            Page::Begun(progress) => Some(progress),
-            Page::No | Page::Possible => None,
-        }
-    }
-}
-
 /// When to look again, or what it came to.
 enum Look {
     At(Instant),
@@ -142,15 +117,15 @@ impl Gathering {
             // Where events end in it shows only once it is decoded.
             Coded::Known | Coded::Unknown => Events::of("", None),
         };
-        let (began, came, out, kind) = (Instant::now(), None, 0, None);
+        let (began, came, kind) = (Instant::now(), None, None);
+        let comfort = Comfort::new(page, length, began + hold.trickle_after);
         Self {
             spool,
             rest: Vec::new(),
             reading,
             events,
-            out,
             kind,
-            page,
+            comfort,
             hash,
             content,
             course,
@@ -215,6 +190,14 @@ impl Gathering {
         AtHand { spool: &mut self.spool, rest: &self.rest }
     }
 
+    /// Whether its client may get anything of it while it is held.
+    pub fn trickling(&self) -> Trickling {
+        match self.course.while_held {
+            WhileHeld::Nothing => Trickling::Never,
+            WhileHeld::Trickle | WhileHeld::Page => may_trickle(self.media_type(), self.kind),
+        }
+    }
+
     /// Decides by what has come so far, and by the time.
     async fn look(
         &mut self,
@@ -261,8 +244,7 @@ impl Gathering {
             }
             Verdict::Bounded(_) | Verdict::File(_) => {}
         }
-        let trickles = self.course.while_held != WhileHeld::Nothing
-            && may_trickle(&self.content.content.media_type, self.kind) == Trickling::Allowed;
+        let trickles = self.trickling() == Trickling::Allowed;
         let deadline = self.began + self.hold.deadline + Duration::from_secs(self.spool.len() >> 20);
         let is_file = self.kind.is_some_and(|kind| kind.class.is_always_whole());
         let slow = now >= deadline && (self.length == Length::Unknown || !trickles);
@@ -274,47 +256,8 @@ impl Gathering {
         if !trickles {
             return Ok(Look::At(deadline));
         }
-        let begins = self.began + self.hold.trickle_after;
-        if now < begins {
-            return Ok(Look::At(begins));
-        }
-        self.comfort(session, inspection, transfer).await?;
-        Ok(Look::At(now + TRICKLE_EVERY))
-    }
-
-    /// Has the client see that it is not forgotten.
-    async fn comfort(
-        &mut self,
-        session: &Session<'_>,
-        inspection: &Inspection,
-        transfer: &mut Transfer<'_>,
-    ) -> Result<(), Reason> {
-        if let (Page::Possible, Length::Known(length)) = (&self.page, self.length) {
-            // What a browser plays as it comes is no download.
-            let is_download = self.course.while_held == WhileHeld::Page && !is_media(self.media_type());
-            let begun = is_download.then(|| Progress::begin(session, inspection, &self.content, length, transfer));
-            self.page = begun.flatten().map_or(Page::No, Page::Begun);
-        }
-        match &self.page {
-            Page::Begun(progress) => progress.step(self.spool.len(), transfer),
-            Page::No | Page::Possible => self.trickle(session, transfer).await?,
-        }
-        Ok(())
-    }
-
-    /// Lets a few bytes go, so that the client does not give up.
-    async fn trickle(&mut self, session: &Session<'_>, transfer: &mut Transfer<'_>) -> Result<(), Reason> {
-        let allowed = Trickle::new(self.length).allowed(self.spool.len());
-        let Ok(count @ 1..) = usize::try_from(allowed.saturating_sub(self.out)) else { return Ok(()) };
-        let mut bytes = session.services.buffers.take();
-        bytes.resize(count.min(LARGEST_TRICKLE), 0);
-        let read = poll_fn(|cx| self.spool.poll_read_at(cx, self.out, &mut bytes));
-        let count = read.await.map_err(|_| Reason::ScanOverload)?;
-        session.ledger.note_first_byte();
-        transfer.trickle(&bytes[..count]);
-        self.out += count as u64;
-        session.services.buffers.put(&mut bytes);
-        Ok(())
+        let awaited = Awaited { inspection, content: &self.content, while_held: self.course.while_held };
+        Ok(Look::At(self.comfort.give(now, session, &awaited, &mut self.spool, transfer).await?))
     }
 
     /// Takes bytes that came.
@@ -345,15 +288,14 @@ impl Gathering {
         if store(&mut self.spool, &mut self.rest, bytes).await.is_err() {
             return self.no_room().map(Some);
         }
-        if self.length == Length::Unknown && self.plan == Plan::Whole && self.spool.len() > self.course.cap.max_body {
-            return too_large(judge_oversize(self.kind, &self.course)).map(Some);
-        }
-        self.decoded_over_cap().map(too_large).transpose()
+        self.over_cap().map(too_large).transpose()
     }
 
-    /// What becomes of it where it is larger than the cap once it is decoded.
-    fn decoded_over_cap(&self) -> Option<Over> {
+    /// What becomes of it where it is larger than the cap, as it came or decoded.
+    fn over_cap(&self) -> Option<Over> {
+        let is_too_long = self.length == Length::Unknown && self.spool.len() > self.course.cap.max_body;
         match (self.plan, &self.reading) {
+            (Plan::Whole, _) if is_too_long => Some(judge_oversize(self.kind, &self.course)),
             (Plan::Whole, Some(reading)) => judge_decoded(reading.decoded(), &self.course),
             _ => None,
         }
@@ -375,9 +317,6 @@ impl Gathering {
         }
     }
 }
-
-/// Most bytes that trickle at once.
-const LARGEST_TRICKLE: usize = 16 * 1024;
 
 fn too_large(over: Over) -> Result<Gathered, Reason> {
     match over {
