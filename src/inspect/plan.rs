@@ -247,7 +247,7 @@ fn sees_streams(course: &Course) -> bool {
 }
 
 /// Whether scanning it in pieces would leave an ICAP service without what it looks for.
-fn is_lost_in_parts(kind: Option<FileKind>, course: &Course) -> bool {
+pub fn is_lost_in_parts(kind: Option<FileKind>, course: &Course) -> bool {
     has_icap(course) && kind.is_some_and(|kind| kind.class.is_always_whole())
 }
 

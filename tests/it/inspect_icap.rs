@@ -2,6 +2,7 @@
 
 mod chain;
 mod failing;
+mod files;
 mod kept;
 mod lazy;
 mod leaving;

@@ -18,12 +18,13 @@ use crate::flow::transfer::{Took, Transfer};
 use crate::http::content::ResponseContent;
 use crate::inspect::course::{Course, Direction, HoldSettings, OnOverload, Over, WhileHeld};
 use crate::inspect::decode::coding::Coded;
-use crate::inspect::detector::{Detector, Length, Verdict};
+use crate::inspect::detector::{Detector, Evidence, Length, Verdict};
 use crate::inspect::events::Events;
-use crate::inspect::magic::FileKind;
+use crate::inspect::magic::{FileKind, Leaning};
 use crate::inspect::plan::kind::{Trickling, may_trickle};
 use crate::inspect::plan::{
-    Plan, Unscannable, Unscanned, WindowCause, judge_decoded, judge_oversize, on_first_bytes, plan_stream,
+    Plan, Unscannable, Unscanned, WindowCause, is_lost_in_parts, judge_decoded, judge_oversize, on_first_bytes,
+    plan_stream,
 };
 use crate::inspect::sampling::Sampling;
 use crate::inspect::spool::{Spool, SpoolFault};
@@ -216,8 +217,11 @@ impl Gathering {
             if !sighted && now < told {
                 return Ok(Look::At(told));
             }
+            if let Some(until) = self.may_be_file(now) {
+                return Ok(Look::At(until));
+            }
         }
-        self.plan = on_first_bytes(self.plan, self.kind, self.length, &self.course);
+        self.plan = on_first_bytes(self.plan, self.kind_so_far(), self.length, &self.course);
         match self.plan {
             Plan::Whole => self.look_at_whole(now, session, inspection, transfer).await,
             Plan::Window(cause) => Ok(Look::Done(Gathered::Window(Flow::Said(cause)))),
@@ -236,7 +240,12 @@ impl Gathering {
     ) -> Result<Look, Reason> {
         match self.detector.judge(now.into_std()) {
             Verdict::Hold(until) => return Ok(Look::At(until.into())),
+            // What is a file but for its last letter is never a stream.
+            Verdict::Stream(_) if self.is_file() => {}
             Verdict::Stream(evidence) => {
+                if let Some(until) = self.may_be_file(now).or_else(|| self.is_hasty(evidence, now)) {
+                    return Ok(Look::At(until));
+                }
                 return Ok(Look::Done(match plan_stream(WindowCause::Request, &self.course) {
                     Plan::Pass(why) => Gathered::Pass(why),
                     _ => Gathered::Window(Flow::Stream(evidence)),
@@ -246,10 +255,9 @@ impl Gathering {
         }
         let trickles = self.trickling() == Trickling::Allowed;
         let deadline = self.began + self.hold.deadline + Duration::from_secs(self.spool.len() >> 20);
-        let is_file = self.kind.is_some_and(|kind| kind.class.is_always_whole());
         let slow = now >= deadline && (self.length == Length::Unknown || !trickles);
         match slow {
-            true if is_file => return Err(Reason::SlowFile),
+            true if is_lost_in_parts(self.kind_so_far(), &self.course) => return Err(Reason::SlowFile),
             true => return Ok(Look::Done(Gathered::Window(Flow::Slow))),
             false => {}
         }
@@ -299,6 +307,32 @@ impl Gathering {
             (Plan::Whole, Some(reading)) => judge_decoded(reading.decoded(), &self.course),
             _ => None,
         }
+    }
+
+    /// What is known of its kind, or as good as known: of a file its class may show before its kind.
+    fn kind_so_far(&self) -> Option<FileKind> {
+        self.kind.or_else(|| match self.sniffer.leaning(self.reading.as_ref()) {
+            Leaning::File(kind) => Some(kind),
+            Leaning::Perhaps | Leaning::No => None,
+        })
+    }
+
+    fn is_file(&self) -> bool {
+        self.kind_so_far().is_some_and(|kind| kind.class.is_always_whole())
+    }
+
+    /// How long it is held on because what came of it may well be the beginning of a file that is of no use in parts.
+    fn may_be_file(&self, now: Instant) -> Option<Instant> {
+        let longest = self.began + self.hold.longest;
+        let may_be = now < longest && self.sniffer.leaning(self.reading.as_ref()) == Leaning::Perhaps;
+        may_be.then_some(longest)
+    }
+
+    /// How long it is held on though such addresses gave streams: a byte or two may still become a file.
+    fn is_hasty(&self, evidence: Evidence, now: Instant) -> Option<Instant> {
+        let told = self.came? + self.hold.idle_gap;
+        let is_hasty = matches!(evidence, Evidence::History { .. }) && now < told;
+        (is_hasty && !self.sniffer.is_sighted(self.reading.as_ref())).then_some(told)
     }
 
     fn no_room(&self) -> Result<Gathered, Reason> {
