@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod batches;
 pub mod changed;
+pub mod comfort;
 pub mod flow;
 pub mod gather;
 pub mod held;

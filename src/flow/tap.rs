@@ -50,10 +50,7 @@ pub struct Tap {
 
 impl Tap {
     /// A tap for a body that comes as `events`.
-    pub fn new(mut reading: Option<Reading>, batches: Option<Rc<Batches>>, events: Events) -> Self {
-        if let Some(reading) = &mut reading {
-            reading.flows();
-        }
+    pub fn new(reading: Option<Reading>, batches: Option<Rc<Batches>>, events: Events) -> Self {
         Self {
             reading,
             batches,

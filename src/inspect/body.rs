@@ -86,11 +86,9 @@ impl BodyScan {
         Self { scanner: scanner.clone(), raw: scanner.stream(), raw_kind, decoding, ahead: 0, owed_kind: None }
     }
 
-    /// Says that it has no end to wait for: see [`Decoder::flows`].
-    pub fn flows(&mut self) {
-        if let Some(decoding) = &mut self.decoding {
-            decoding.decoder.flows();
-        }
+    /// Bytes that came out of its codings, as long as decoding goes well.
+    pub fn decoded(&self) -> u64 {
+        self.decoding.as_ref().map_or(0, |decoding| decoding.decoder.grown())
     }
 
     /// Inspects some of `input`. `out` is lent for what is decoded, [`SLICE`] bytes or fewer; it keeps nothing of worth.

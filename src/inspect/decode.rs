@@ -166,12 +166,6 @@ impl Decoder {
         Some(Self { outer, inner, limits, taken: 0 })
     }
 
-    /// Says that the body has no end to wait for: how much comes out of it does not count any more, only how much more
-    /// than went in.
-    pub fn flows(&mut self) {
-        self.limits.output = u64::MAX;
-    }
-
     /// Bytes that went in.
     pub fn taken(&self) -> u64 {
         self.taken
@@ -180,6 +174,11 @@ impl Decoder {
     /// Bytes that came out.
     pub fn made(&self) -> u64 {
         self.inner.as_ref().map_or(&self.outer, |inner| &inner.layer).made()
+    }
+
+    /// Bytes that came out of the layer that grew most.
+    pub fn grown(&self) -> u64 {
+        self.outer.made().max(self.made())
     }
 
     /// Decodes some of `input` into `out`, which must not be empty.
@@ -212,8 +211,7 @@ impl Decoder {
     }
 
     fn check_growth(&self) -> Result<(), Undecodable> {
-        let inner = self.inner.as_ref().map_or(0, |inner| inner.layer.made());
-        let made = self.outer.made().max(inner);
+        let made = self.grown();
         if made > self.limits.output {
             Err(Undecodable::Bomb(BombLimit::Output))
         } else if made > self.limits.ratio_from && made > self.taken.saturating_mul(self.limits.ratio) {

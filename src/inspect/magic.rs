@@ -112,6 +112,33 @@ pub fn begins_like_file(head: &[u8]) -> bool {
     !head.is_empty() && TABLE.iter().filter(fits).any(|mark| mark.kind.class.is_always_whole())
 }
 
+/// What a body looks like of which so little came that nothing can be said for certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaning {
+    /// A file that is of no use in parts; only its kind may still turn out to be another.
+    File(FileKind),
+    /// It begins like one, for more bytes than by chance.
+    Perhaps,
+    /// Nothing.
+    No,
+}
+
+/// Says what a body that begins so and then falls silent looks like: who sends it may stop where he likes.
+pub fn leaning(head: &[u8]) -> Leaning {
+    match look(head, Rest::None) {
+        Sight::Kind(kind) if kind.class.is_always_whole() => Leaning::File(kind),
+        _ if head.len() >= convincing(head) && begins_like_file(head) => Leaning::Perhaps,
+        _ if table::begins_like_tar(head) => Leaning::Perhaps,
+        _ => Leaning::No,
+    }
+}
+
+/// Bytes of a mark that are no chance: people write words that begin like one, but hardly a byte that is no text.
+fn convincing(head: &[u8]) -> usize {
+    let is_text = head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    if is_text { 4 } else { 2 }
+}
+
 enum Fit {
     Whole,
     SoFar,
@@ -227,6 +254,40 @@ mod tests {
             }
         }
         assert_eq!(look(&text[..LOOKED_AT], Rest::MayFollow), Sight::Unknown);
+    }
+
+    #[test]
+    fn a_few_bytes_of_a_mark_are_convincing() {
+        let mut tar = b"name".to_vec();
+        tar.resize(100, 0);
+        tar.extend_from_slice(b"0000644\0");
+        let zip = FileKind { class: Class::Archive, name: "zip" };
+        let ar = FileKind { class: Class::Archive, name: "ar" };
+        for (head, looks) in [
+            (&b"PK\x03\x04"[..], Leaning::File(zip)),
+            (b"PK\x03\x04 and what an origin likes", Leaning::File(zip)),
+            (b"!<arch>\ndeb", Leaning::File(ar)),
+            (b"%PDF", Leaning::Perhaps),
+            (b"{\\rt", Leaning::Perhaps),
+            (b"PK\x03", Leaning::Perhaps),
+            (b"\xd0\xcf", Leaning::Perhaps),
+            (&tar, Leaning::Perhaps),
+            (&tar[..107], Leaning::No),
+            (b"", Leaning::No),
+            (b"M", Leaning::No),
+            (b"PK", Leaning::No),
+            (b"%PD", Leaning::No),
+            (b"\xd0", Leaning::No),
+            (b"%PDx", Leaning::No),
+            (b"%PDFx", Leaning::No),
+            (b"\xd0\x9f\xd1\x80", Leaning::No),
+            (b"#!/b", Leaning::No),
+            (b"RIF", Leaning::No),
+            (&[b' '; 200], Leaning::No),
+            (&[b'0'; 200], Leaning::No),
+        ] {
+            assert_eq!(leaning(head), looks, "{}", head.escape_ascii());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::http::content::{ContentRange, Wish};
 use crate::http::framing::BodyFraming;
 use crate::http::push::Push;
 use crate::http::rewrite::Ranges;
-use crate::inspect::course::{Course, OnUndecodable, Over, ScannerName, StreamScan};
+use crate::inspect::course::{Cap, Course, OnUndecodable, Over, ScannerName, StreamScan};
 use crate::inspect::decode::Undecodable;
 use crate::inspect::decode::coding::Codings;
 use crate::inspect::detector::Length;
@@ -213,6 +213,14 @@ pub fn judge_oversize(kind: Option<FileKind>, course: &Course) -> Over {
     }
 }
 
+/// What becomes of a body that fits the cap as it comes, once so many bytes came out of its codings. It is no bomb by its
+/// length: services see it as it comes, and the built-in scanner reads any length. So `None` means that it goes on as it
+/// was, unless the course says what becomes of larger ones. A cap below the default counts what comes only.
+pub fn judge_decoded(decoded: u64, course: &Course) -> Option<Over> {
+    let most = course.cap.max_body.max(Cap::default().max_body);
+    course.cap.over.filter(|over| decoded > most && *over != Over::Window)
+}
+
 /// The plan for a body by whose class there are rules: how large it may be shows only with its first bytes.
 pub fn until_class_is_known(plan: Plan) -> Plan {
     match plan {
@@ -257,7 +265,7 @@ fn sees_streams(course: &Course) -> bool {
 }
 
 /// Whether scanning it in pieces would leave an ICAP service without what it looks for.
-fn is_lost_in_parts(kind: Option<FileKind>, course: &Course) -> bool {
+pub fn is_lost_in_parts(kind: Option<FileKind>, course: &Course) -> bool {
     has_icap(course) && kind.is_some_and(|kind| kind.class.is_always_whole())
 }
 

@@ -2,6 +2,7 @@
 
 mod chain;
 mod failing;
+mod files;
 mod kept;
 mod lazy;
 mod leaving;
@@ -16,6 +17,7 @@ mod tickers;
 mod tunnels;
 mod turns;
 mod uploads;
+mod waiting;
 mod whole;
 
 use std::net::SocketAddr;

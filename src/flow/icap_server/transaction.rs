@@ -267,9 +267,8 @@ impl Transaction {
 
 /// Reads a body of which nothing is kept once it is decoded: only how fast it grows makes it a bomb.
 fn scan(filter: &Filter, codings: &Codings) -> BodyScan {
-    let mut scan = BodyScan::new(&filter.scanner, codings, DecodeLimits::default());
-    scan.flows();
-    scan
+    let limits = DecodeLimits { output: u64::MAX, ..DecodeLimits::default() };
+    BodyScan::new(&filter.scanner, codings, limits)
 }
 
 #[cfg(test)]

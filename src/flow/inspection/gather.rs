@@ -7,32 +7,30 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Inspection;
+use super::comfort::{Awaited, Comfort, Page};
 use super::flow::Flow;
 use super::held::AtHand;
-use super::progress::Progress;
 use super::reading::{Found, Reading};
 use super::sniffer::{Parts, Sniffer};
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
 use crate::flow::transfer::{Took, Transfer};
 use crate::http::content::ResponseContent;
-use crate::icap::body::BodySource;
 use crate::inspect::course::{Course, Direction, HoldSettings, OnOverload, Over, WhileHeld};
 use crate::inspect::decode::coding::Coded;
-use crate::inspect::detector::{Detector, Length, Verdict};
+use crate::inspect::detector::{Detector, Evidence, Length, Verdict};
 use crate::inspect::events::Events;
-use crate::inspect::magic::FileKind;
-use crate::inspect::plan::kind::{Trickling, is_media, may_trickle};
-use crate::inspect::plan::{Extent, Plan, Unscanned, WindowCause, judge_oversize, on_first_bytes, plan_stream};
+use crate::inspect::magic::{FileKind, Leaning};
+use crate::inspect::plan::kind::{Trickling, may_trickle};
+use crate::inspect::plan::{
+    Extent, Plan, Unscanned, WindowCause, is_lost_in_parts, judge_decoded, judge_oversize, on_first_bytes, plan_stream,
+};
 use crate::inspect::sampling::Sampling;
 use crate::inspect::spool::{Spool, SpoolFault};
-use crate::inspect::trickle::Trickle;
 use crate::inspect::verdicts::BodyHash;
 
 /// Bytes read and scanned before others on the worker get their turn.
 pub const SLICE: u64 = 64 * 1024;
-/// Between two looks at whether a few more bytes may go out.
-const TRICKLE_EVERY: Duration = Duration::from_secs(1);
 
 /// How gathering ended.
 #[derive(Debug)]
@@ -59,17 +57,16 @@ pub struct Gathering {
     pub reading: Option<Reading>,
     /// Where events end.
     pub events: Events,
-    /// Bytes that trickled out.
-    pub out: u64,
     /// What is known of its kind by its first bytes.
     pub kind: Option<FileKind>,
-    /// The page that stands in for it.
-    pub page: Page,
+    /// What its client sees of it meanwhile.
+    pub comfort: Comfort,
     /// The sum of what came, where services may know it.
     pub hash: Option<BodyHash>,
     /// What its head says.
     pub content: ResponseContent,
-    course: Arc<Course>,
+    /// What is set for it.
+    pub course: Arc<Course>,
     plan: Plan,
     length: Length,
     extent: Extent,
@@ -107,26 +104,6 @@ pub struct Beginning {
     pub hash: Option<BodyHash>,
 }
 
-/// Whether a page stands in for a body while it is held.
-pub enum Page {
-    /// None may.
-    No,
-    /// One may.
-    Possible,
-    /// One does.
-    Begun(Progress),
-}
-
-impl Page {
-    /// The page, where one does.
-    pub fn take(&mut self) -> Option<Progress> {
-        match std::mem::replace(self, Page::No) {
-            Page::Begun(progress) => Some(progress),
-            Page::No | Page::Possible => None,
-        }
-    }
-}
-
 /// When to look again, or what it came to.
 enum Look {
     At(Instant),
@@ -143,15 +120,15 @@ impl Gathering {
             // Where events end in it shows only once it is decoded.
             Coded::Known | Coded::Unknown => Events::of("", None),
         };
-        let (began, came, out, kind) = (Instant::now(), None, 0, None);
+        let (began, came, kind) = (Instant::now(), None, None);
+        let comfort = Comfort::new(page, length, began + hold.trickle_after);
         Self {
             spool,
             rest: Vec::new(),
             reading,
             events,
-            out,
             kind,
-            page,
+            comfort,
             hash,
             content,
             course,
@@ -222,6 +199,14 @@ impl Gathering {
         self.sniffer.parts()
     }
 
+    /// Whether its client may get anything of it while it is held.
+    pub fn trickling(&self) -> Trickling {
+        match self.course.while_held {
+            WhileHeld::Nothing => Trickling::Never,
+            WhileHeld::Trickle | WhileHeld::Page => may_trickle(self.media_type(), self.kind),
+        }
+    }
+
     /// Decides by what has come so far, and by the time.
     async fn look(
         &mut self,
@@ -240,8 +225,11 @@ impl Gathering {
             if !sighted && now < told {
                 return Ok(Look::At(told));
             }
+            if let Some(until) = self.may_be_file(now) {
+                return Ok(Look::At(until));
+            }
         }
-        self.plan = on_first_bytes(self.plan, (self.kind, self.extent), self.length, &self.course);
+        self.plan = on_first_bytes(self.plan, (self.kind_so_far(), self.extent), self.length, &self.course);
         match self.plan {
             Plan::Whole => self.look_at_whole(now, session, inspection, transfer).await,
             Plan::Window(cause) => Ok(Look::Done(Gathered::Window(Flow::Said(cause)))),
@@ -260,7 +248,12 @@ impl Gathering {
     ) -> Result<Look, Reason> {
         match self.detector.judge(now.into_std()) {
             Verdict::Hold(until) => return Ok(Look::At(until.into())),
+            // What is a file but for its last letter is never a stream.
+            Verdict::Stream(_) if self.is_file() => {}
             Verdict::Stream(evidence) => {
+                if let Some(until) = self.may_be_file(now).or_else(|| self.is_hasty(evidence, now)) {
+                    return Ok(Look::At(until));
+                }
                 return Ok(Look::Done(match plan_stream(WindowCause::Request, &self.course) {
                     Plan::Pass(why) => Gathered::Pass(why),
                     _ => Gathered::Window(Flow::Stream(evidence)),
@@ -268,60 +261,19 @@ impl Gathering {
             }
             Verdict::Bounded(_) | Verdict::File(_) => {}
         }
-        let trickles = self.course.while_held != WhileHeld::Nothing
-            && may_trickle(&self.content.content.media_type, self.kind) == Trickling::Allowed;
+        let trickles = self.trickling() == Trickling::Allowed;
         let deadline = self.began + self.hold.deadline + Duration::from_secs(self.spool.len() >> 20);
-        let is_file = self.kind.is_some_and(|kind| kind.class.is_always_whole());
         let slow = now >= deadline && (self.length == Length::Unknown || !trickles);
         match slow {
-            true if is_file => return Err(Reason::SlowFile),
+            true if is_lost_in_parts(self.kind_so_far(), &self.course) => return Err(Reason::SlowFile),
             true => return Ok(Look::Done(Gathered::Window(Flow::Slow))),
             false => {}
         }
         if !trickles {
             return Ok(Look::At(deadline));
         }
-        let begins = self.began + self.hold.trickle_after;
-        if now < begins {
-            return Ok(Look::At(begins));
-        }
-        self.comfort(session, inspection, transfer).await?;
-        Ok(Look::At(now + TRICKLE_EVERY))
-    }
-
-    /// Has the client see that it is not forgotten.
-    async fn comfort(
-        &mut self,
-        session: &Session<'_>,
-        inspection: &Inspection,
-        transfer: &mut Transfer<'_>,
-    ) -> Result<(), Reason> {
-        if let (Page::Possible, Length::Known(length)) = (&self.page, self.length) {
-            // What a browser plays as it comes is no download.
-            let is_download = self.course.while_held == WhileHeld::Page && !is_media(self.media_type());
-            let begun = is_download.then(|| Progress::begin(session, inspection, &self.content, length, transfer));
-            self.page = begun.flatten().map_or(Page::No, Page::Begun);
-        }
-        match &self.page {
-            Page::Begun(progress) => progress.step(self.spool.len(), transfer),
-            Page::No | Page::Possible => self.trickle(session, transfer).await?,
-        }
-        Ok(())
-    }
-
-    /// Lets a few bytes go, so that the client does not give up.
-    async fn trickle(&mut self, session: &Session<'_>, transfer: &mut Transfer<'_>) -> Result<(), Reason> {
-        let allowed = Trickle::new(self.length).allowed(self.spool.len());
-        let Ok(count @ 1..) = usize::try_from(allowed.saturating_sub(self.out)) else { return Ok(()) };
-        let mut bytes = session.services.buffers.take();
-        bytes.resize(count.min(LARGEST_TRICKLE), 0);
-        let read = poll_fn(|cx| self.spool.poll_read_at(cx, self.out, &mut bytes));
-        let count = read.await.map_err(|_| Reason::ScanOverload)?;
-        session.ledger.note_first_byte();
-        transfer.trickle(&bytes[..count]);
-        self.out += count as u64;
-        session.services.buffers.put(&mut bytes);
-        Ok(())
+        let awaited = Awaited { inspection, content: &self.content, while_held: self.course.while_held };
+        Ok(Look::At(self.comfort.give(now, session, &awaited, &mut self.spool, transfer).await?))
     }
 
     /// Takes bytes that came.
@@ -352,10 +304,43 @@ impl Gathering {
         if store(&mut self.spool, &mut self.rest, bytes).await.is_err() {
             return self.no_room().map(Some);
         }
-        if self.length == Length::Unknown && self.plan == Plan::Whole && self.spool.len() > self.course.cap.max_body {
-            return self.too_large().map(Some);
+        self.over_cap().map(too_large).transpose()
+    }
+
+    /// What becomes of it where it is larger than the cap, as it came or decoded.
+    fn over_cap(&self) -> Option<Over> {
+        let is_too_long = self.length == Length::Unknown && self.spool.len() > self.course.cap.max_body;
+        match (self.plan, &self.reading) {
+            (Plan::Whole, _) if is_too_long => Some(judge_oversize(self.kind, &self.course)),
+            (Plan::Whole, Some(reading)) => judge_decoded(reading.decoded(), &self.course),
+            _ => None,
         }
-        Ok(None)
+    }
+
+    /// What is known of its kind, or as good as known: of a file its class may show before its kind.
+    fn kind_so_far(&self) -> Option<FileKind> {
+        self.kind.or_else(|| match self.sniffer.leaning(self.reading.as_ref()) {
+            Leaning::File(kind) => Some(kind),
+            Leaning::Perhaps | Leaning::No => None,
+        })
+    }
+
+    fn is_file(&self) -> bool {
+        self.kind_so_far().is_some_and(|kind| kind.class.is_always_whole())
+    }
+
+    /// How long it is held on because what came of it may well be the beginning of a file that is of no use in parts.
+    fn may_be_file(&self, now: Instant) -> Option<Instant> {
+        let longest = self.began + self.hold.longest;
+        let may_be = now < longest && self.sniffer.leaning(self.reading.as_ref()) == Leaning::Perhaps;
+        may_be.then_some(longest)
+    }
+
+    /// How long it is held on though such addresses gave streams: a byte or two may still become a file.
+    fn is_hasty(&self, evidence: Evidence, now: Instant) -> Option<Instant> {
+        let told = self.came? + self.hold.idle_gap;
+        let is_hasty = matches!(evidence, Evidence::History { .. }) && now < told;
+        (is_hasty && !self.sniffer.is_sighted(self.reading.as_ref())).then_some(told)
     }
 
     fn no_room(&self) -> Result<Gathered, Reason> {
@@ -363,14 +348,6 @@ impl Gathering {
             OnOverload::Block => Err(Reason::ScanOverload),
             OnOverload::PassUnscanned => Ok(Gathered::Pass(Unscanned::Overload)),
             OnOverload::Window => Ok(Gathered::Window(Flow::NoRoom)),
-        }
-    }
-
-    fn too_large(&self) -> Result<Gathered, Reason> {
-        match judge_oversize(self.kind, &self.course) {
-            Over::Block => Err(Reason::ResponseTooLarge),
-            Over::PassUnscanned => Ok(Gathered::Pass(Unscanned::TooLarge)),
-            Over::Window => Ok(Gathered::Window(Flow::Said(WindowCause::TooLarge))),
         }
     }
 
@@ -383,8 +360,13 @@ impl Gathering {
     }
 }
 
-/// Most bytes that trickle at once.
-const LARGEST_TRICKLE: usize = 16 * 1024;
+fn too_large(over: Over) -> Result<Gathered, Reason> {
+    match over {
+        Over::Block => Err(Reason::ResponseTooLarge),
+        Over::PassUnscanned => Ok(Gathered::Pass(Unscanned::TooLarge)),
+        Over::Window => Ok(Gathered::Window(Flow::Said(WindowCause::TooLarge))),
+    }
+}
 
 /// Puts bytes into `spool`, or behind it into `rest` where it has no room for them; waits until it takes more.
 ///

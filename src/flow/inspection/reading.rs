@@ -46,10 +46,16 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Of a body with these codings, for which `on_undecodable` holds.
+    /// Of a body with these codings, for which `on_undecodable` holds. Whatever comes out of them is read: how much that may
+    /// be is for the cap to say, and only what is far more than went in is a bomb.
     pub fn new(scanner: &Scanner, codings: &Codings, on_undecodable: OnUndecodable) -> Self {
-        let scan = BodyScan::new(scanner, codings, DecodeLimits::default());
-        Self { scanner: scanner.clone(), scan, on_undecodable, undecodable: None }
+        let limits = DecodeLimits { output: u64::MAX, ..DecodeLimits::default() };
+        Self {
+            scanner: scanner.clone(),
+            scan: BodyScan::new(scanner, codings, limits),
+            on_undecodable,
+            undecodable: None,
+        }
     }
 
     /// Reads `input` from `at` on, and moves that on by what need not be given again. `out` is lent for what is decoded.
@@ -87,9 +93,9 @@ impl Reading {
         finding.and_then(|finding| self.judge(finding))
     }
 
-    /// Says that the body has no end to wait for, so that its length makes no bomb of it.
-    pub fn flows(&mut self) {
-        self.scan.flows();
+    /// Bytes that came out of its codings.
+    pub fn decoded(&self) -> u64 {
+        self.scan.decoded()
     }
 
     /// What its first bytes say, decoded if it is coded.

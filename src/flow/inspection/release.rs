@@ -1,15 +1,18 @@
 //! What goes on of a response body that was gathered: all of it, what came so far, what a service put in its place, or nothing.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ask::{Answered, Question, Replaced, ask};
 use super::batches::{Batches, OVERLAP};
+use super::comfort::{Awaited, Lent};
 use super::flow::Flow;
 use super::gather::{Gathered, Gathering};
 use super::held::{AtHand, Ending, Held};
 use super::known::WholeBody;
 use super::progress::Progress;
+use super::reading::Found;
 use super::response::Judged;
 use super::stream::{LeftOut, Watchers};
 use super::{Inspection, Noted};
@@ -21,15 +24,17 @@ use crate::flow::transfer::Transfer;
 use crate::http::body::BodyFormat;
 use crate::http::framing::BodyFraming;
 use crate::http::reply::ConnectionFate;
-use crate::http::reply::progress::SCANNING;
 use crate::http::response::Response;
 use crate::icap::client::IcapClient;
 use crate::icap::message::Message;
-use crate::inspect::course::{Course, StreamScan};
+use crate::inspect::course::{Course, StreamScan, WhileHeld};
+use crate::inspect::plan::kind::Trickling;
 use crate::inspect::plan::{Unscanned, WindowCause};
+use crate::inspect::spool::Spool;
+use crate::inspect::trickle::KEPT;
 
 /// A refusal where the answer has not begun, a cut where it has.
-pub fn refusal(transfer: &Transfer<'_>, reason: Reason) -> Reason {
+fn refusal(transfer: &Transfer<'_>, reason: Reason) -> Reason {
     match reason {
         _ if !transfer.has_begun() => reason,
         Reason::ContentBlocked => Reason::ContentCut,
@@ -40,10 +45,10 @@ pub fn refusal(transfer: &Transfer<'_>, reason: Reason) -> Reason {
 }
 
 /// What is held of a body, without what trickled out.
-pub fn rest(gathering: Gathering, ending: Ending) -> Held {
-    let Gathering { mut spool, out, rest, .. } = gathering;
+fn rest(gathering: Gathering, ending: Ending) -> Held {
+    let Gathering { mut spool, comfort, rest, .. } = gathering;
     spool.complete();
-    Held::new(spool, out, rest, ending)
+    Held::new(spool, comfort.out(), rest, ending)
 }
 
 /// A response body, and what is set for it.
@@ -95,79 +100,94 @@ impl Watch {
 }
 
 impl Subject<'_> {
-    /// The whole body is here, and the built-in scanner found nothing: the services are asked, and it goes on.
+    /// Lets go what gathering has ended with. Where a page has stood in for the body, that is told how it ended.
     ///
     /// # Errors
-    /// The [`Reason`] for which it does not.
-    pub async fn release_whole(
+    /// The [`Reason`] to refuse it, or to cut the client for.
+    pub async fn release(
         self,
+        session: &mut Session<'_>,
+        mut gathering: Gathering,
+        gathered: Result<Gathered, Reason>,
+        response: &mut Response,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<Judged, Reason> {
+        let page = match gathered {
+            Ok(Gathered::Whole) => None,
+            _ => gathering.comfort.take_page(),
+        };
+        if let Some(page) = page {
+            let why = no_file(session, gathered);
+            return Ok(page.close(session, self.inspection, Err(why), response, transfer));
+        }
+        match gathered.map_err(|reason| refusal(transfer, reason))? {
+            Gathered::Found(found) => {
+                note_found(session, &found);
+                Err(refusal(transfer, Reason::ContentBlocked))
+            }
+            Gathered::Whole => self.release_whole(session, gathering, response, transfer).await,
+            Gathered::Window(flow) => self.flow_on(session, gathering, flow, response, transfer).await,
+            Gathered::Pass(why) => {
+                session.note_unscanned(why);
+                transfer.deliver_from(rest(gathering, Ending::GoesOn));
+                Ok(Judged::Goes)
+            }
+            Gathered::Cut(reason) => self.pass_cut(gathering, reason, transfer).map(|()| Judged::Goes),
+        }
+    }
+
+    /// The whole body is here, and the built-in scanner found nothing: the services are asked, and it goes on.
+    async fn release_whole(
+        mut self,
         session: &mut Session<'_>,
         mut gathering: Gathering,
         response: &mut Response,
         transfer: &mut Transfer<'_>,
-    ) -> Result<(), Reason> {
-        let asked = self.asked(session, &mut gathering, response.status).await;
+    ) -> Result<Judged, Reason> {
+        let asked = Box::pin(self.asked(session, &mut gathering, response.status, transfer)).await;
+        if let Some(page) = gathering.comfort.take_page() {
+            let file = asked.and_then(|answered| file(session, answered, &page, gathering.spool));
+            return Ok(page.close(session, self.inspection, file, response, transfer));
+        }
         match asked.map_err(|reason| refusal(transfer, reason))? {
             Answered::Same => transfer.deliver_from(rest(gathering, Ending::Whole)),
             Answered::Replaced(now) => replace(session, *now, response, transfer)?,
         }
-        Ok(())
+        Ok(Judged::Goes)
     }
 
-    /// What the services make of a whole body.
-    async fn asked(self, session: &Session<'_>, gathering: &mut Gathering, status: u16) -> Result<Answered, Reason> {
+    /// What the services make of a whole body. Its client sees meanwhile that it is not forgotten.
+    async fn asked(
+        &mut self,
+        session: &Session<'_>,
+        gathering: &mut Gathering,
+        status: u16,
+        transfer: &mut Transfer<'_>,
+    ) -> Result<Answered, Reason> {
         session.note_scan(|noted| (noted.mode, noted.verdict) = (ScanMode::Whole, Verdict::Clean));
-        let Some(Watch { clients, message }) = self.watch else { return Ok(Answered::Same) };
-        let known = gathering.hash.take().map(|hash| WholeBody {
+        let Some(Watch { clients, message }) = self.watch.take() else { return Ok(Answered::Same) };
+        let trickling = gathering.trickling();
+        let Gathering { spool, content, course, comfort, hash, .. } = gathering;
+        let known = hash.take().map(|hash| WholeBody {
             digest: hash.finish(),
-            length: gathering.spool.len(),
-            content: &gathering.content,
+            length: spool.len(),
+            content,
             extension: &self.inspection.extension,
         });
         let question = Question { clients: &clients, message, original: Some(status), known };
-        Box::pin(ask(session, question, &mut gathering.spool)).await
-    }
-
-    /// The file that a page has stood in for, once everybody has seen it; or why it is not handed out.
-    ///
-    /// # Errors
-    /// That.
-    pub async fn file(
-        self,
-        session: &Session<'_>,
-        mut gathering: Gathering,
-        gathered: Gathered,
-        (status, page): (u16, &Progress),
-        transfer: &mut Transfer<'_>,
-    ) -> Result<Replaced, Reason> {
-        match gathered {
-            Gathered::Whole => {}
-            Gathered::Found(found) => {
-                session.note_scan(|noted| noted.mode = ScanMode::Whole);
-                session.note_found(&found);
-                return Err(Reason::ContentBlocked);
-            }
-            Gathered::Cut(reason) => return Err(reason),
-            // A file of known length is not held to its end for want of room alone.
-            Gathered::Window(_) | Gathered::Pass(_) => return Err(Reason::ScanOverload),
+        // There is nothing of small ones to go out, and a page only where that is set.
+        let is_small = spool.len() <= KEPT && course.while_held != WhileHeld::Page;
+        if trickling == Trickling::Never || is_small {
+            return ask(session, question, spool).await;
         }
-        transfer.trickle(SCANNING.as_bytes());
-        transfer.flush().await?;
-        match self.asked(session, &mut gathering, status).await? {
-            Answered::Same => Ok(Replaced { head: page.file_head(), body: gathering.spool, verdict: Verdict::Clean }),
-            Answered::Replaced(now) if now.verdict == Verdict::Blocked => Err(Reason::ContentBlocked),
-            Answered::Replaced(now) => {
-                session.note_scan(|noted| noted.verdict = now.verdict);
-                Ok(*now)
-            }
-        }
+        let spool = RefCell::new(spool);
+        let mut lent = Lent(&spool);
+        let awaited = Awaited { inspection: self.inspection, content, while_held: course.while_held };
+        comfort.beside(ask(session, question, &mut lent), session, &awaited, &spool, transfer).await
     }
 
     /// What is here goes on, seen by all who see streams; what comes goes through them.
-    ///
-    /// # Errors
-    /// The [`Reason`] for which nothing goes on.
-    pub async fn flow_on(
+    async fn flow_on(
         self,
         session: &mut Session<'_>,
         mut gathering: Gathering,
@@ -206,10 +226,7 @@ impl Subject<'_> {
 
     /// The origin ended the body before its end. What was seen by all who had to may go on, and is cut as it was; else
     /// nothing does.
-    ///
-    /// # Errors
-    /// The [`Reason`] for which nothing does.
-    pub fn pass_cut(&self, gathering: Gathering, reason: Reason, transfer: &mut Transfer<'_>) -> Result<(), Reason> {
+    fn pass_cut(&self, gathering: Gathering, reason: Reason, transfer: &mut Transfer<'_>) -> Result<(), Reason> {
         let by_origin = match reason {
             Reason::ResponseCut => Reason::UpstreamClosed,
             Reason::ResponseReset => Reason::UpstreamReset,
@@ -223,6 +240,36 @@ impl Subject<'_> {
         transfer.deliver_from(rest(gathering, Ending::Cut(reason)));
         Ok(())
     }
+}
+
+/// The file that a page has stood in for, once everybody has seen it; or why it is not handed out.
+fn file(session: &Session<'_>, answered: Answered, page: &Progress, spool: Spool) -> Result<Replaced, Reason> {
+    match answered {
+        Answered::Same => Ok(Replaced { head: page.file_head(), body: spool, verdict: Verdict::Clean }),
+        Answered::Replaced(now) if now.verdict == Verdict::Blocked => Err(Reason::ContentBlocked),
+        Answered::Replaced(now) => {
+            session.note_scan(|noted| noted.verdict = now.verdict);
+            Ok(*now)
+        }
+    }
+}
+
+/// Why there is no file behind a page.
+fn no_file(session: &Session<'_>, gathered: Result<Gathered, Reason>) -> Reason {
+    match gathered {
+        Ok(Gathered::Found(found)) => {
+            note_found(session, &found);
+            Reason::ContentBlocked
+        }
+        Ok(Gathered::Cut(reason)) | Err(reason) => reason,
+        // A file of known length is not held to its end for want of room alone.
+        Ok(Gathered::Whole | Gathered::Window(_) | Gathered::Pass(_)) => Reason::ScanOverload,
+    }
+}
+
+fn note_found(session: &Session<'_>, found: &Found) {
+    session.note_scan(|noted| noted.mode = ScanMode::Whole);
+    session.note_found(found);
 }
 
 /// Shows what is at hand of a body that flows on, before any of it does, and readies the batches of the rest. Gives the page

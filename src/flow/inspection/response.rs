@@ -3,14 +3,13 @@
 use tokio::time::Instant;
 
 use super::ask::clients;
-use super::gather::{Beginning, Gathered, Gathering, Page};
-use super::held::Ending;
+use super::comfort::Page;
+use super::gather::{Beginning, Gathering};
 use super::reading::Reading;
-use super::release::{Subject, Watch, refusal, rest};
+use super::release::{Subject, Watch};
 use super::shed::{is_shed, shed};
 use super::stream::Watchers;
 use super::{Inspection, by_rules};
-use crate::base::inspection::ScanMode;
 use crate::base::reason::Reason;
 use crate::flow::session::Session;
 use crate::flow::transfer::Transfer;
@@ -115,28 +114,7 @@ pub async fn inspect(
         session.note_doubt(why);
     }
     let subject = Subject { inspection, course: &course, watch };
-    if let Some(page) = gathering.page.take() {
-        let file = match gathered {
-            Ok(gathered) => subject.file(session, *gathering, gathered, (response.status, &page), transfer).await,
-            Err(reason) => Err(reason),
-        };
-        return Ok(page.close(session, inspection, file, response, transfer));
-    }
-    match gathered.map_err(|reason| refusal(transfer, reason))? {
-        Gathered::Found(found) => {
-            session.note_scan(|noted| noted.mode = ScanMode::Whole);
-            session.note_found(&found);
-            Err(refusal(transfer, Reason::ContentBlocked))
-        }
-        Gathered::Whole => subject.release_whole(session, *gathering, response, transfer).await.map(|()| Judged::Goes),
-        Gathered::Window(flow) => subject.flow_on(session, *gathering, flow, response, transfer).await,
-        Gathered::Pass(why) => {
-            session.note_unscanned(why);
-            transfer.deliver_from(rest(*gathering, Ending::GoesOn));
-            Ok(Judged::Goes)
-        }
-        Gathered::Cut(reason) => subject.pass_cut(*gathering, reason, transfer).map(|()| Judged::Goes),
-    }
+    subject.release(session, *gathering, gathered, response, transfer).await
 }
 
 /// What is decided by the plan alone.

@@ -2,7 +2,7 @@
 
 use super::reading::Reading;
 use crate::inspect::decode::coding::Coded;
-use crate::inspect::magic::{FileKind, LOOKED_AT, Rest, Sight, begins_like_file, look};
+use crate::inspect::magic::{FileKind, LOOKED_AT, Leaning, Rest, Sight, begins_like_file, leaning, look};
 use crate::inspect::sampling::Sampling;
 
 /// Kinds of file that are one coding from their first byte to their last.
@@ -75,5 +75,13 @@ impl Sniffer {
     pub fn is_sighted(&self, reading: Option<&Reading>) -> bool {
         let first = reading.map_or(&*self.first, Reading::first_bytes);
         self.sight != Sight::NotYet || (!first.is_empty() && !begins_like_file(first))
+    }
+
+    /// What it looks like where more bytes would have to come to tell.
+    pub fn leaning(&self, reading: Option<&Reading>) -> Leaning {
+        match self.sight {
+            Sight::NotYet => leaning(reading.map_or(&*self.first, Reading::first_bytes)),
+            Sight::Kind(_) | Sight::Unknown => Leaning::No,
+        }
     }
 }

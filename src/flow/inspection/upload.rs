@@ -18,7 +18,7 @@ use crate::icap::client::IcapClient;
 use crate::icap::settings::OnFailure;
 use crate::inspect::course::{Course, Direction, OnOverload, Over};
 use crate::inspect::magic::FileKind;
-use crate::inspect::plan::{Unscanned, judge_oversize};
+use crate::inspect::plan::{Unscanned, judge_decoded, judge_oversize};
 use crate::inspect::spool::Spool;
 
 /// A request body that is held.
@@ -178,6 +178,7 @@ impl Gathering {
                 Over::Block => return Err(Reason::RequestTooLarge),
                 Over::PassUnscanned | Over::Window => Some(Unscanned::TooLarge),
             },
+            Ok(()) if self.is_refused_decoded() => return Err(Reason::RequestTooLarge),
             Ok(()) if self.until == Until::Sighted && self.sniffer.is_sighted(self.reading.as_ref()) => {
                 return Ok(Some(Gathered::FlowsOn));
             }
@@ -187,6 +188,12 @@ impl Gathering {
             session.note_unscanned_upload(why);
             Gathered::FlowsOn
         }))
+    }
+
+    /// Whether it is refused for what came out of its codings.
+    fn is_refused_decoded(&self) -> bool {
+        let decoded = self.reading.as_ref().map_or(0, Reading::decoded);
+        judge_decoded(decoded, &self.course) == Some(Over::Block)
     }
 
     fn end(&mut self, session: &Session<'_>) -> Result<Gathered, Reason> {

@@ -105,21 +105,17 @@ impl Transfer<'_> {
         self.download.set_body(BodyFraming::None, BodyFormat::Plain);
     }
 
-    /// Sends what trickles before something else is waited for.
+    /// Sends what trickles, as far as the client takes it, while something else is waited for.
     ///
     /// # Errors
     /// The [`Reason`] for which the client does not get it.
-    pub async fn flush(&mut self) -> Result<(), Reason> {
-        let (tether, services) = (self.tether, self.services);
-        let ends = Instant::now() + services.timeouts().client_write;
-        let wait = tether.until(|cx| {
-            tether.waits(Phase::ClientWrite, ends);
-            self.download.poll_queued(self.client, services, cx)
-        });
-        match wait.await {
-            Ok(sent) => sent.map_err(|fault| fault.of_download()),
-            Err(_) => Err(Reason::ClientWriteTimeout),
+    pub fn poll_trickled(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
+        if self.trickles_behind.is_some() {
+            let queued = self.download.poll_queued(self.client, self.services, cx);
+            let _ = queued.map_err(|fault| fault.of_download())?;
+            self.note_moved();
         }
+        Ok(())
     }
 
     /// Whether anything of the final response may be on its way to the client.
@@ -169,10 +165,7 @@ impl Transfer<'_> {
         if self.is_throttled() {
             return Poll::Pending;
         }
-        if self.trickles_behind.is_some() {
-            let queued = self.download.poll_queued(self.client, self.services, cx);
-            let _ = queued.map_err(|fault| fault.of_download())?;
-        }
+        self.poll_trickled(cx)?;
         let taken = self.download.poll_take(self.upstream, &mut self.surplus, into, self.services, cx);
         let taken = taken.map_err(|fault| fault.of_download())?;
         self.poll_upload(ahead, cx).map_err(|fault| match fault {

@@ -32,6 +32,15 @@ pub(super) const OPEN_DOCUMENT: &[u8] = b"mimetypeapplication/vnd.oasis.opendocu
 /// First names in the files of Office.
 pub(super) const OFFICE_PARTS: &[&[u8]] = &[b"[Content_Types].xml", b"_rels/", b"docProps/", b"word/", b"xl/", b"ppt/"];
 
+/// Whether it begins as a tar file may, before the place of its mark: a name, and behind it the rights of the file in octal
+/// digits with a NUL (POSIX ustar, mode).
+pub(super) fn begins_like_tar(head: &[u8]) -> bool {
+    match head.get(100..108) {
+        Some([digits @ .., 0]) => digits.iter().all(|byte| matches!(byte, b'0'..=b'7' | b' ')),
+        _ => false,
+    }
+}
+
 const fn mark(at: usize, bytes: &'static [u8], class: Class, name: &'static str) -> Mark {
     Mark { at, bytes, letters: Letters::Exact, kind: FileKind { class, name } }
 }

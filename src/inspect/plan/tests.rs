@@ -313,6 +313,23 @@ fn no_two_reasons_share_a_label() {
     assert_eq!(labels.len(), Unscanned::ALL.len());
 }
 
+#[test]
+fn what_comes_out_of_codings_counts_only_where_the_course_says_what_becomes_of_more() {
+    const MOST: u64 = 25 << 20;
+    let with = |max_body, over| Course { cap: Cap { max_body, over }, ..course(&["builtin"]) };
+    for (max_body, over, decoded, judged) in [
+        (CAP, None, u64::MAX, None),
+        (CAP, Some(Over::Window), u64::MAX, None),
+        (CAP, Some(Over::Block), MOST, None),
+        (CAP, Some(Over::Block), MOST + 1, Some(Over::Block)),
+        (CAP, Some(Over::PassUnscanned), MOST + 1, Some(Over::PassUnscanned)),
+        (2 * MOST, Some(Over::Block), 2 * MOST, None),
+        (2 * MOST, Some(Over::Block), 2 * MOST + 1, Some(Over::Block)),
+    ] {
+        assert_eq!(judge_decoded(decoded, &with(max_body, over)), judged, "{max_body} {over:?} {decoded}");
+    }
+}
+
 fn any_course() -> impl Strategy<Value = Course> {
     let scanners = prop_oneof![Just(&[][..]), prop::sample::select(&ALL_WAYS[..])];
     let over = prop::sample::select(vec![None, Some(Over::Block), Some(Over::PassUnscanned), Some(Over::Window)]);

@@ -12,10 +12,10 @@ use super::eicar::{assert_blocked, assert_cut};
 use super::wrapped::Framing;
 use super::{fetch, logged, logging, metric, noise, patient, scanning_with, serving, wait_until_nothing_is_left};
 use crate::support::answer::{Answer, BodyEnd, answer, try_answer};
-use crate::support::client::asking;
+use crate::support::client::{asking, get};
 use crate::support::origin::Origin;
-use crate::support::proxy::Proxy;
-use crate::support::wire::How;
+use crate::support::proxy::{Proxy, SOON};
+use crate::support::wire::{How, Wire};
 
 /// Most bytes that are scanned whole in these tests.
 const MOST: usize = 100_000;
@@ -270,4 +270,68 @@ fn what_is_sent_may_be_allowed_more_or_less_by_what_it_is() {
         assert_eq!(upload(&less, framing, &archive(2000)).0, 413, "{framing:?}");
         assert_eq!(upload(&less, framing, &noise(2000)), (200, noise(2000)), "{framing:?}");
     }
+}
+
+/// A text of more bytes than are scanned whole by default, coded into far fewer.
+fn large_when_decoded() -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut number = 0u32;
+    while text.len() <= 25 << 20 {
+        number = number.wrapping_add(2_654_435_761);
+        text.extend_from_slice(format!("{number:08x} ").as_bytes());
+        text.extend_from_slice("tether scans what flows and never waits ".repeat(16).as_bytes());
+    }
+    super::wrapped::gzip(&text)
+}
+
+/// Waits for an answer about more bytes than are read at once by a program that was not made to be fast.
+fn answer_in_time(client: &mut Wire) -> Answer {
+    assert!(client.comes_within(20 * SOON), "no answer");
+    answer(client)
+}
+
+#[test]
+fn what_is_large_only_when_decoded_is_no_bomb() {
+    let coded = large_when_decoded();
+    assert!(coded.len() < 1 << 20, "{} bytes", coded.len());
+    let folder = tempfile::tempdir().expect("a folder");
+    let proxy = scanning_with(|settings| {
+        patient(settings);
+        logging(folder.path())(settings);
+    });
+    let origin = serving(Framing::Length, "Content-Encoding: gzip\r\n", &coded);
+    let got = answer_in_time(&mut asking(&proxy, get(origin.address(), "/log")));
+    assert_arrived(&got, &coded, "a log");
+    let line = logged(&proxy, folder.path(), 1);
+    assert_eq!([&line["verdict"], &line["scan"]], ["clean", "whole"], "{line}");
+    // And on its way up.
+    let origin = Origin::bind();
+    let host = origin.address();
+    let mut client = asking(
+        &proxy,
+        format!(
+            "POST http://{host}/log HTTP/1.1\r\nHost: {host}\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+            coded.len()
+        ),
+    );
+    client.send(&coded);
+    assert!(origin.is_called(20 * SOON), "it was refused");
+    let mut served = origin.accept();
+    served.head();
+    assert!(served.exactly(coded.len()) == coded);
+    served.send("HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(answer(&mut client).status, 204);
+}
+
+#[test]
+fn what_is_large_only_when_decoded_is_refused_where_the_cap_says_so() {
+    let proxy = scanning_with(|settings| {
+        patient(settings);
+        settings.inspect_rules = vec![InspectRule { over: Some(Over::Block), ..InspectRule::new("large") }];
+    });
+    let origin = serving(Framing::Length, "Content-Encoding: gzip\r\n", &large_when_decoded());
+    let got = answer_in_time(&mut asking(&proxy, get(origin.address(), "/log")));
+    assert_eq!((got.status, got.end), (403, BodyEnd::Framed));
+    wait_until_nothing_is_left(&proxy);
+    assert_eq!(proxy.tally().closed(Reason::ResponseTooLarge), 1);
 }

@@ -8,7 +8,7 @@ use tether::inspect::settings::eicar;
 
 use super::eicar::{assert_blocked, assert_cut};
 use super::wrapped::Framing;
-use super::{noise, patient, scanning_with, wait_until_nothing_is_left, wait_until_read};
+use super::{logged, logging, noise, patient, scanning_with, wait_until_nothing_is_left, wait_until_read};
 use crate::support::answer::{Answer, BodyEnd, answer_body, answer_head};
 use crate::support::client::{asking, get};
 use crate::support::origin::Origin;
@@ -112,31 +112,32 @@ fn an_origin_that_breaks_off_behind_a_beginning_is_seen() {
 
 #[test]
 fn what_never_comes_to_its_end_is_not_held_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
     let proxy = scanning_with(|settings| {
         patient(settings);
         settings.inspect.hold.deadline = Duration::from_millis(200);
+        logging(folder.path())(settings);
     });
-    // A file of unknown length is of no use in parts.
-    let origin = Origin::bind();
-    let mut client = asking(&proxy, get(origin.address(), "/file"));
-    let mut served = origin.accept();
-    served.head();
-    served.send(Framing::Chunked(1000).head("Content-Type: text/html\r\n", 0));
-    served.send(Framing::Chunked(1000).piece(&archive(5000)));
-    assert_eq!(crate::support::answer::answer(&mut client).status, 504);
-    drop((client, served));
-    // A page with a length flows from there on, and is scanned as it does.
-    let body = [noise(5000), eicar()].concat();
-    let mut client = asking(&proxy, get(origin.address(), "/page"));
-    let mut served = origin.accept();
-    served.head();
-    served.send(Framing::Length.head("Content-Type: text/html\r\n", body.len()));
-    served.send(&body[..5000]);
-    let answer = answer_head(&mut client).expect("the head");
-    assert_eq!(client.exactly(5000), noise(5000));
-    let _ = served.try_send(&body[5000..]);
-    assert_cut(&answer_body(&mut client, answer), &eicar(), "a slow page");
+    // Archive or page, with a length or not: it flows from there on, and is scanned as it does.
+    for (number, (framing, first)) in
+        [(Framing::Chunked(1000), archive(5000)), (Framing::Length, archive(5000)), (Framing::Length, noise(5000))]
+            .into_iter()
+            .enumerate()
+    {
+        let origin = Origin::bind();
+        let body = [&first[..], &eicar()].concat();
+        let mut client = asking(&proxy, get(origin.address(), "/slow"));
+        let mut served = origin.accept();
+        served.head();
+        served.send(framing.head("Content-Type: text/html\r\n", body.len()));
+        served.send(framing.piece(&first));
+        let answer = answer_head(&mut client).expect("the head");
+        assert_eq!(answer.status, 200);
+        let _ = served.try_send([&framing.piece(&eicar()), framing.end()].concat());
+        assert_cut(&answer_body(&mut client, answer), &body, "a slow one");
+        let line = logged(&proxy, folder.path(), number + 1);
+        assert_eq!([&line["reason"], &line["scan"]], ["content_cut", "window"], "{line}");
+        drop((client, served));
+    }
     wait_until_nothing_is_left(&proxy);
-    let tally = proxy.tally();
-    assert_eq!((tally.closed(Reason::SlowFile), tally.closed(Reason::ContentCut)), (1, 1));
 }
