@@ -1,25 +1,37 @@
-//! A byte for the size of the pieces, then the answers of an ICAP server to a previewed message: the pieces change
-//! nothing, heads come out flawless, and nothing that was refused leaves a connection fit for use.
+//! A byte for the size of the pieces, whose highest bit asks for a request to be adapted and not a response, then the
+//! answers of an ICAP server to a previewed message: the pieces change nothing, heads come out flawless, requests go
+//! nowhere with what is not for there, and nothing that was refused leaves a connection fit for use.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tether::http::framing::BodyFraming;
+use tether::icap::adapted::request::{Original, Scheme};
+use tether::icap::adapted::{AdaptedHead, AdaptedKind};
 use tether::icap::conversation::{Conversation, Event, Verdict};
 use tether::icap::error::Fault;
 use tether::icap::findings::Findings;
 use tether::icap::message::Message;
 use tether::icap::opening::{Opening, Preview, PreviewEnd};
 use tether::icap::options::ServiceOptions;
-use tether::icap::settings::PartialContent;
+use tether::icap::settings::{Credentials, IcapMethod, PartialContent};
 use tether_fuzz::Written;
 
 const BODY: &[u8] = b"hello world";
+/// The bit of the first byte that asks for REQMOD.
+const REQMOD: u8 = 0x80;
+const URL: &str = "http://o.test/p";
+/// A request as it would go to the origin, and as a service sees it.
+const REQUEST: [&[u8]; 2] = [
+    b"POST /p HTTP/1.1\r\nHost: o.test\r\nCookie: a=b\r\nContent-Length: 11\r\n\r\n",
+    b"POST http://o.test/p HTTP/1.1\r\nHost: o.test\r\nCookie: a=b\r\nContent-Length: 11\r\n\r\n",
+];
 
 fuzz_target!(|input: &[u8]| {
     let Some((step, answers)) = input.split_first() else { return };
-    let whole = play(answers, answers.len().max(1));
-    let mut pieces = play(answers, usize::from(*step).max(1));
+    let asked = if step & REQMOD == 0 { IcapMethod::Respmod } else { IcapMethod::Reqmod };
+    let whole = play(asked, answers, answers.len().max(1));
+    let mut pieces = play(asked, answers, usize::from(step & !REQMOD).max(1));
     if whole.fault.is_some() && pieces.data.starts_with(&whole.data) {
         // What was good before the fault may have been handed out already.
         pieces.data.truncate(whole.data.len());
@@ -35,8 +47,11 @@ struct Came {
     fault: Option<Fault>,
 }
 
-fn play(answers: &[u8], step: usize) -> Came {
-    let message = Message::file("a.bin", BODY.len() as u64).expect("a message");
+fn play(asked: IcapMethod, answers: &[u8], step: usize) -> Came {
+    let message = match asked {
+        IcapMethod::Respmod => Message::file("a.bin", BODY.len() as u64).expect("a message"),
+        IcapMethod::Reqmod => Message::request(REQUEST[1]).expect("a message"),
+    };
     let url = "icap://s.test/x".parse().expect("an address");
     let preview = Some(Preview { bytes: BODY[..4].to_vec(), end: PreviewEnd::Begun });
     let length = Some(BODY.len() as u64);
@@ -91,6 +106,27 @@ fn check(verdict: &Verdict) {
     // Those two have no body, whatever came behind them.
     let bodiless = matches!(head.status(), Some(204 | 304));
     assert_eq!(written.values("content-length"), if bodiless { vec![] } else { vec![b"1"] });
+    check_request(head);
+}
+
+/// What may go on of an adapted request, and where to.
+fn check_request(head: &AdaptedHead) {
+    if let Ok(place) = head.connect_target() {
+        assert!(place.port() > 0 && matches!(&head.kind, AdaptedKind::Request { method, .. } if method == "CONNECT"));
+    }
+    let original = Original { url: URL, head: REQUEST[0] };
+    let framing = BodyFraming::Length(BODY.len() as u64);
+    let Ok(adapted) = head.clone().into_request(original, Credentials::Withheld, framing) else { return };
+    let written = Written::take_apart(&adapted.head);
+    assert!(written.start.starts_with(b"POST /") || written.start.starts_with(b"POST *"), "another method or form");
+    assert_eq!((written.values("host").len(), written.values("content-length")), (1, vec![&b"11"[..]]));
+    assert!(written.values("authorization").is_empty(), "credentials that nobody sent");
+    let stays = adapted.scheme == Scheme::Http && &**adapted.authority.text() == "o.test:80";
+    assert_eq!(
+        written.values("cookie"),
+        if stays { vec![&b"a=b"[..]] } else { vec![] },
+        "credentials are for one place"
+    );
 }
 
 fn write_all(talk: &mut Conversation) {
