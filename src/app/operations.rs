@@ -73,7 +73,7 @@ fn suggestions(reloader: &Reloader) -> Vec<SuggestionView> {
     }
     let now = Instant::now();
     let view = |suggestion: Suggestion| SuggestionView {
-        pattern: suggestion.prefix().into(),
+        pattern: suggestion.prefix(),
         evidence: vec![suggestion.evidence],
         clients: suggestion.clients as u64,
         seen: u64::from(suggestion.streams),

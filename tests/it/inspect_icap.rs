@@ -224,7 +224,7 @@ impl Scene {
     fn line(&self, number: usize) -> Value {
         let path = log_in(self.folder.path());
         let read = || std::fs::read_to_string(&path).unwrap_or_default();
-        self.proxy.wait_until("logged", |_| read().lines().count() > number);
+        self.proxy.wait_until("logged", |_| read().matches('\n').count() > number);
         serde_json::from_str(read().lines().nth(number).expect("a line")).expect("JSON")
     }
 

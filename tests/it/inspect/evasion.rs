@@ -67,6 +67,17 @@ fn what_is_coded_and_what_is_not_are_both_read() {
     }
 }
 
+/// Not everybody looks at the checksum.
+#[test]
+fn a_wrong_checksum_does_not_hide_what_was_coded() {
+    let proxy = scanning();
+    for (coding, mut body, from_end) in [("gzip", gzip(&eicar()), 5), ("deflate", zlib(&eicar()), 1)] {
+        let last = body.len() - from_end;
+        body[last] ^= 1;
+        assert_blocked(&coded(&proxy, coding, &body), coding);
+    }
+}
+
 #[test]
 fn too_many_layers_are_refused() {
     let proxy = scanning();

@@ -63,10 +63,16 @@ impl Deflate {
         let Deflate::Likely(mut framed, mut kept) = std::mem::replace(self, Deflate::Over) else {
             return Err(Fault::Broken);
         };
-        let Ok(step) = decompress(&mut framed, input, out) else {
+        let before = totals(&framed);
+        let Ok(status) = framed.decompress(input, out, FlushDecompress::None) else {
             *self = Deflate::Anew(Decompress::new(false), kept, 0);
-            return self.begin_anew(input, out);
+            return match made_since(&framed, before) {
+                0 => self.begin_anew(input, out),
+                // Whichever of the two it is, what it means is seen.
+                made => Ok(Step { used: 0, made, progress: Progress::Going }),
+            };
         };
+        let step = inflated(&framed, before, status, out.len());
         kept.extend_from_slice(&input[..step.used]);
         let is_settled = step.made > 0 || step.progress == Progress::Ended || kept.len() > KEPT;
         *self = if is_settled { Deflate::Known(framed) } else { Deflate::Likely(framed, kept) };
@@ -102,17 +108,32 @@ impl Deflate {
     }
 }
 
-fn decompress(inflate: &mut Decompress, input: &[u8], out: &mut [u8]) -> Result<Step, Fault> {
-    let before = (inflate.total_in(), inflate.total_out());
-    let status = inflate.decompress(input, out, FlushDecompress::None).map_err(|_| Fault::Broken)?;
-    Ok(inflated(inflate, before, status, out.len()))
+/// One step. What came out before it failed is given as a step of its own; the next one fails again.
+pub(super) fn decompress(inflate: &mut Decompress, input: &[u8], out: &mut [u8]) -> Result<Step, Fault> {
+    let before = totals(inflate);
+    match inflate.decompress(input, out, FlushDecompress::None) {
+        Ok(status) => Ok(inflated(inflate, before, status, out.len())),
+        Err(_) if made_since(inflate, before) > 0 => {
+            Ok(Step { progress: Progress::Going, ..inflated(inflate, before, Status::Ok, out.len()) })
+        }
+        Err(_) => Err(Fault::Broken),
+    }
+}
+
+/// Bytes in and out so far.
+fn totals(inflate: &Decompress) -> (u64, u64) {
+    (inflate.total_in(), inflate.total_out())
+}
+
+fn made_since(inflate: &Decompress, before: (u64, u64)) -> usize {
+    usize::try_from(inflate.total_out() - before.1).unwrap_or(usize::MAX)
 }
 
 /// What a step did that left `inflate` as it is now; `before` are the bytes in and out until then.
-pub(super) fn inflated(inflate: &Decompress, before: (u64, u64), status: Status, room: usize) -> Step {
-    // Both differences are lengths of slices.
+fn inflated(inflate: &Decompress, before: (u64, u64), status: Status, room: usize) -> Step {
+    // The difference is the length of a slice.
     let used = usize::try_from(inflate.total_in() - before.0).unwrap_or(usize::MAX);
-    let made = usize::try_from(inflate.total_out() - before.1).unwrap_or(usize::MAX);
+    let made = made_since(inflate, before);
     let progress = match status {
         Status::StreamEnd => Progress::Ended,
         Status::Ok | Status::BufError if made == room => Progress::Going,

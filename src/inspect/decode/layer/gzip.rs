@@ -1,8 +1,8 @@
 //! gzip: members one after the other.
 
-use flate2::{Decompress, FlushDecompress};
+use flate2::Decompress;
 
-use super::deflate::inflated;
+use super::deflate::decompress;
 use super::{Fault, Step};
 
 /// What every member begins with.
@@ -36,13 +36,12 @@ impl Gzip {
 
     /// Decodes at most to the end of the member.
     pub(super) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, Fault> {
-        let before = (self.member.total_in(), self.member.total_out());
+        let before = self.member.total_in();
         let is_first = self.place == Place::First;
-        let status = self.member.decompress(input, out, FlushDecompress::None).map_err(|_| {
+        decompress(&mut self.member, input, out).map_err(|_| {
             // What fails within its first bytes is no second member, it only looked like one.
-            if is_first || before.0 > 2 || is_member(before.0, input) { Fault::Broken } else { Fault::Trailing }
-        })?;
-        Ok(inflated(&self.member, before, status, out.len()))
+            if is_first || before > 2 || is_member(before, input) { Fault::Broken } else { Fault::Trailing }
+        })
     }
 }
 
