@@ -28,8 +28,6 @@ pub struct Ledger<'a> {
     client: &'a TcpStream,
     row: &'a Arc<Row>,
     record: RefCell<Box<Record>>,
-    /// Bytes of the request head: what comes behind it is an upload, or goes into a tunnel.
-    head: Cell<u64>,
     open: Cell<bool>,
 }
 
@@ -37,7 +35,7 @@ impl<'a> Ledger<'a> {
     /// The ledger of the connection of `row`.
     pub fn new(services: &'a Services, client: &'a TcpStream, row: &'a Arc<Row>) -> Self {
         let record = Box::new(Record::new(Instant::now(), services.nothing.clone()));
-        Self { services, client, row, record: RefCell::new(record), head: Cell::new(0), open: Cell::new(false) }
+        Self { services, client, row, record: RefCell::new(record), open: Cell::new(false) }
     }
 
     /// What the connection's worker offers.
@@ -49,6 +47,7 @@ impl<'a> Ledger<'a> {
     pub fn begin(&self, now: Instant, method: (Method, &str), url: &str, head_bytes: usize) {
         let mut record = self.record.borrow_mut();
         record.begin(now, &self.services.nothing);
+        record.head_bytes = head_bytes as u64;
         if self.services.log.is_on() {
             record.began_at = std::time::SystemTime::now();
             record.method.push_str(method.1);
@@ -56,7 +55,6 @@ impl<'a> Ledger<'a> {
         }
         self.row.begin(now);
         self.row.moved(now, head_bytes as u64, 0);
-        self.head.set(head_bytes as u64);
         self.services.counters.requests[method.0.index()].add(1);
         self.services.counters.bytes_from_clients.add(head_bytes as u64);
         self.services.counters.in_flight.add(1);
@@ -148,9 +146,7 @@ impl<'a> Ledger<'a> {
         counters.responses[usize::from(record.status / 100).min(counters.responses.len() - 1)].add(1);
         let now = Instant::now();
         counters.request_duration.observe(now.saturating_duration_since(record.began));
-        if let Some(inspected) = &mut record.inspected {
-            self.count_inspected(inspected, reason, now);
-        }
+        self.count_inspected(&mut record, reason, now);
         let phase = cancelled.map_or_else(|| self.row.phase(), |cancelled| cancelled.phase);
         self.services.news.ends.exchange(ExchangeEnd::of(self.row, &record, (reason, phase), now));
         if self.services.log.is_on() {
@@ -163,15 +159,16 @@ impl<'a> Ledger<'a> {
 
 impl Ledger<'_> {
     /// Counts what came of an inspection.
-    fn count_inspected(&self, inspected: &mut Inspected, reason: Reason, now: Instant) {
+    fn count_inspected(&self, record: &mut Record, reason: Reason, now: Instant) {
+        let upload = self.row.bytes().0.saturating_sub(record.head_bytes);
+        let Some(inspected) = &mut record.inspected else { return };
         let counters = &self.services.counters.inspection;
         if reason == Reason::ContentCut {
             inspected.verdict = Verdict::Cut;
         }
         counters.scans[inspected.mode as usize].add(1);
         counters.verdicts[inspected.verdict as usize].add(1);
-        let (came, bytes) = self.row.bytes();
-        let upload = came.saturating_sub(self.head.get());
+        let bytes = self.row.bytes().1;
         // Of those that came, some may never have gone on.
         let skipped = inspected.skipped.min(bytes);
         for (why, counter) in Unscanned::ALL.into_iter().zip(&counters.unscanned_bytes) {

@@ -17,6 +17,8 @@ pub struct Record {
     pub began: Instant,
     /// Number of the exchange on its connection, from 1.
     pub number: u32,
+    /// Bytes of the request head: what comes behind it is an upload, or goes into a tunnel.
+    pub head_bytes: u64,
     /// Request method as sent.
     pub method: String,
     /// Absolute URL, or `host:port` for CONNECT; as sent by the client.
@@ -117,6 +119,7 @@ impl Record {
             began_at: SystemTime::now(),
             began: now,
             number: 0,
+            head_bytes: 0,
             method: String::new(),
             url: String::new(),
             destination: nothing,
@@ -140,6 +143,7 @@ impl Record {
     pub fn begin(&mut self, now: Instant, nothing: &Arc<str>) {
         self.began = now;
         self.number += 1;
+        self.head_bytes = 0;
         self.method.clear();
         self.url.clear();
         self.destination = nothing.clone();
