@@ -80,7 +80,7 @@ impl Transaction {
             IcapMethod::Respmod => Asked::Respmod,
         };
         Self {
-            scan: has_body.then(|| BodyScan::new(&filter.scanner, &codings, DecodeLimits::default())),
+            scan: has_body.then(|| BodyScan::new(&filter.scanner, &codings, DecodeLimits::ANY_LENGTH)),
             detector: Detector::new(DetectorSettings::from(&filter.hold), signs, now),
             began: now,
             patience: now + filter.hold.deadline,

@@ -48,8 +48,8 @@ impl Reading {
     /// Of a body with these codings. Whatever comes out of them is read: how much that may be is for the cap to say, and
     /// only what is far more than went in is a bomb.
     pub fn new(scanner: &Scanner, codings: &Codings) -> Self {
-        let limits = DecodeLimits { output: u64::MAX, ..DecodeLimits::default() };
-        Self { scanner: scanner.clone(), scan: BodyScan::new(scanner, codings, limits), undecodable: None }
+        let scan = BodyScan::new(scanner, codings, DecodeLimits::ANY_LENGTH);
+        Self { scanner: scanner.clone(), scan, undecodable: None }
     }
 
     /// Reads `input` from `at` on, and moves that on by what need not be given again. `out` is lent for what is decoded.
