@@ -35,6 +35,7 @@ mod request;
 pub mod server;
 pub mod services;
 pub mod settings;
+pub mod shares;
 pub mod stats;
 pub mod url;
 pub mod wire;

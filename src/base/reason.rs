@@ -160,7 +160,7 @@ pub enum Reason {
     ScanOverload,
     /// A file that was held for its client has been handed out, or its client went.
     DownloadGone,
-    /// A file of unknown length did not come to its end in the time there is to scan it whole.
+    /// A file of unknown length that an ICAP service was to see did not come to its end in the time there is to scan it whole.
     SlowFile,
 }
 

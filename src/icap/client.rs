@@ -1,5 +1,6 @@
 //! The client of one service: one call for one message, whatever its servers do.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -18,6 +19,7 @@ use super::outcome::{Outcome, Reply, Report};
 use super::pool::Wanted;
 use super::request::write_head;
 use super::settings::{IcapMethod, IcapService, PartialContent};
+use super::shares::{Share, Shares};
 use super::stats::{Counters, Ended, IcapStats, Underway};
 
 /// Servers that one message is tried at, or tries at the only one.
@@ -31,8 +33,19 @@ pub struct IcapClient {
     settings: IcapService,
     endpoints: Endpoints,
     counters: Arc<Counters>,
+    /// Of its connections, what each client of ours may have at once.
+    shares: Shares,
     /// Turns of pieces of streams.
     pieces: Semaphore,
+    /// Of these turns, the same.
+    piece_shares: Shares,
+}
+
+/// A turn to have a piece of a stream judged. Dropping it gives it to the next.
+#[derive(Debug)]
+pub struct PieceTurn<'a> {
+    _turn: SemaphorePermit<'a>,
+    _share: Share<'a>,
 }
 
 /// A try that came to nothing; the body can be tried elsewhere.
@@ -57,8 +70,15 @@ impl IcapClient {
     fn counting(settings: IcapService, counters: Arc<Counters>) -> Arc<Self> {
         let endpoints = Endpoints::new(&settings, &counters);
         let connections = settings.max_connections as usize * endpoints.all().len();
-        let pieces = Semaphore::new((connections / FOR_STREAMS).max(1));
-        Arc::new(Self { settings, endpoints, counters, pieces })
+        let turns = (connections / FOR_STREAMS).max(1);
+        Arc::new(Self {
+            shares: Shares::of(connections),
+            pieces: Semaphore::new(turns),
+            piece_shares: Shares::of(turns),
+            settings,
+            endpoints,
+            counters,
+        })
     }
 
     /// What is set.
@@ -66,18 +86,39 @@ impl IcapClient {
         &self.settings
     }
 
-    /// A turn to have a piece of a stream judged by `method`, first come, first served: nobody waits for those as for a
-    /// page, and all streams may have one in the same moment. Dropping the permit gives the turn to the next, dropping the
-    /// future leaves the queue.
+    /// What `client` may have of the service's connections: one of its share, within which it asks. All together would do for
+    /// more than there are; what one may have does not. Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when the client has had its whole share for as long as messages wait. It is counted as any other
+    /// failure.
+    pub async fn share_of(&self, client: IpAddr, method: IcapMethod) -> Result<Share<'_>, IcapError> {
+        let until = Instant::now() + self.settings.timeouts.queue;
+        self.shares.take(client, until).await.map_err(|kind| self.has_no_turn(kind, method))
+    }
+
+    /// A turn to have a piece of a stream of `client` judged by `method`, first come, first served, within its share: nobody
+    /// waits for those as for a page, and all streams may have one in the same moment. Dropping the turn gives it to the
+    /// next, dropping the future leaves the queue.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when it has not come by `until`. It is counted as any other failure.
-    pub async fn turn_of_a_piece(&self, method: IcapMethod, until: Instant) -> Result<SemaphorePermit<'_>, IcapError> {
-        if let Ok(Ok(turn)) = timeout_at(until, self.pieces.acquire()).await {
-            return Ok(turn);
+    pub async fn turn_of_a_piece(
+        &self,
+        client: IpAddr,
+        method: IcapMethod,
+        until: Instant,
+    ) -> Result<PieceTurn<'_>, IcapError> {
+        let share = self.piece_shares.take(client, until).await.map_err(|kind| self.has_no_turn(kind, method))?;
+        match timeout_at(until, self.pieces.acquire()).await {
+            Ok(Ok(turn)) => Ok(PieceTurn { _turn: turn, _share: share }),
+            _ => Err(self.has_no_turn(ErrorKind::Busy, method)),
         }
-        self.counters.ended(method, Ended::by(ErrorKind::Busy));
-        Err(self.error(ErrorKind::Busy, None))
+    }
+
+    fn has_no_turn(&self, kind: ErrorKind, method: IcapMethod) -> IcapError {
+        self.counters.ended(method, Ended::by(kind));
+        self.error(kind, None)
     }
 
     /// How its servers stand.

@@ -25,9 +25,15 @@ pub struct DecodeLimits {
     pub ratio_from: u64,
 }
 
+impl DecodeLimits {
+    /// However much comes out, only what is far more than went in is too much: for what is on its way to somebody, and for
+    /// what has no end. Whether it is larger than somebody may get is for others to say.
+    pub const ANY_LENGTH: DecodeLimits = DecodeLimits { output: u64::MAX, ratio: 100, ratio_from: 1 << 20 };
+}
+
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self { output: 25 << 20, ratio: 100, ratio_from: 1 << 20 }
+        Self { output: 25 << 20, ..Self::ANY_LENGTH }
     }
 }
 

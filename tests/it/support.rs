@@ -4,6 +4,7 @@ pub mod admin;
 pub mod alone;
 pub mod answer;
 pub mod client;
+pub mod coded;
 pub mod kernel;
 pub mod lone_worker;
 pub mod origin;

@@ -68,7 +68,7 @@ impl BuiltIn {
                 Codings::from(coding)
             }
         };
-        self.read(subject, BodyScan::new(&self.scanner, &codings, DecodeLimits::default()))
+        self.read(subject, BodyScan::new(&self.scanner, &codings, DecodeLimits::ANY_LENGTH))
     }
 
     fn by_head(&self, subject: &Subject, options: &ScanOptions) -> Option<Verdict> {

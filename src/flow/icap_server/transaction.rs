@@ -80,7 +80,8 @@ impl Transaction {
             IcapMethod::Respmod => Asked::Respmod,
         };
         Self {
-            scan: has_body.then(|| scan(&filter, &codings)),
+            // Nothing of what is decoded is kept: only how fast it grows makes it a bomb.
+            scan: has_body.then(|| BodyScan::new(&filter.scanner, &codings, DecodeLimits::ANY_LENGTH)),
             detector: Detector::new(DetectorSettings::from(&filter.hold), signs, now),
             began: now,
             patience: now + filter.hold.deadline,
@@ -263,12 +264,6 @@ impl Transaction {
         let kind = self.scan.as_ref().and_then(BodyScan::kind);
         self.subject.response_push() == Push::Declared && !kind.is_some_and(|kind| kind.class.is_always_whole())
     }
-}
-
-/// Reads a body of which nothing is kept once it is decoded: only how fast it grows makes it a bomb.
-fn scan(filter: &Filter, codings: &Codings) -> BodyScan {
-    let limits = DecodeLimits { output: u64::MAX, ..DecodeLimits::default() };
-    BodyScan::new(&filter.scanner, codings, limits)
 }
 
 #[cfg(test)]

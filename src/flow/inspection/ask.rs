@@ -150,8 +150,13 @@ async fn one_known<B: BodySource>(
             }
         },
     };
-    let outcome = match watched(session, client.adapt(message, body)).await {
-        Ok(outcome) => outcome,
+    // Of the service's connections, none of which is taken from the others while one client has its share.
+    let asked = async {
+        let share = client.share_of(session.source(), message.method()).await?;
+        Ok((client.adapt(message, body).await?, share))
+    };
+    let (outcome, _share) = match watched(session, asked).await {
+        Ok(judged) => judged,
         Err(error) => {
             flight.into_iter().for_each(Flight::decline);
             return failed(session, client, original, &error);

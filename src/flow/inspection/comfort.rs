@@ -145,6 +145,9 @@ impl Comfort {
         spool: &RefCell<&mut Spool>,
         transfer: &mut Transfer<'_>,
     ) -> Result<T, Reason> {
+        if let Page::Begun(_) = self.page {
+            transfer.trickle(SCANNING.as_bytes());
+        }
         let (mut work, mut clock) = (pin!(work), pin!(sleep_until(self.begins)));
         loop {
             let done = poll_fn(|cx| {

@@ -49,13 +49,8 @@ impl Reading {
     /// Of a body with these codings, for which `on_undecodable` holds. Whatever comes out of them is read: how much that may
     /// be is for the cap to say, and only what is far more than went in is a bomb.
     pub fn new(scanner: &Scanner, codings: &Codings, on_undecodable: OnUndecodable) -> Self {
-        let limits = DecodeLimits { output: u64::MAX, ..DecodeLimits::default() };
-        Self {
-            scanner: scanner.clone(),
-            scan: BodyScan::new(scanner, codings, limits),
-            on_undecodable,
-            undecodable: None,
-        }
+        let scan = BodyScan::new(scanner, codings, DecodeLimits::ANY_LENGTH);
+        Self { scanner: scanner.clone(), scan, on_undecodable, undecodable: None }
     }
 
     /// Reads `input` from `at` on, and moves that on by what need not be given again. `out` is lent for what is decoded.

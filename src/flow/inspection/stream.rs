@@ -1,6 +1,7 @@
 //! A body that flows on while ICAP services see it in batches.
 
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,6 +72,8 @@ struct Shown<'b> {
     batch: &'b Batch,
     /// Its number.
     window: u64,
+    /// Whose stream it is.
+    client: IpAddr,
     /// Where it counts what the service says its tag is.
     verdicts: &'b Verdicts,
 }
@@ -92,7 +95,7 @@ pub async fn deliver(
     watchers: &Watchers,
 ) -> Result<(), Reason> {
     let stop = {
-        let mut scans = pin!(scan(watchers, session.services, session.ledger));
+        let mut scans = pin!(scan(watchers, session.source(), session.services, session.ledger));
         let mut body = pin!(transfer.body(&mut session.ahead));
         poll_fn(|cx| {
             loop {
@@ -154,19 +157,19 @@ impl Watchers {
 }
 
 /// Has one batch after the other scanned; ends with what must stop the stream, and never otherwise.
-async fn scan(watchers: &Watchers, services: &Services, ledger: &Ledger<'_>) -> Stop {
+async fn scan(watchers: &Watchers, client: IpAddr, services: &Services, ledger: &Ledger<'_>) -> Stop {
     let mut window = 0;
     while let Some(batch) = next(&watchers.batches).await {
         window += 1;
         services.counters.inspection.windows.add(1);
         watchers.note_opaque(&batch, ledger);
-        for client in &watchers.clients {
-            let shown = Shown { batch: &batch, window, verdicts: &services.inspection.verdicts };
-            match Box::pin(scan_one(client, &watchers.message, shown)).await {
+        for service in &watchers.clients {
+            let shown = Shown { batch: &batch, window, client, verdicts: &services.inspection.verdicts };
+            match Box::pin(scan_one(service, &watchers.message, shown)).await {
                 Ok(Seen::Yes) => {}
                 Ok(Seen::No(why)) => ledger.note(|record| {
                     let noted = record.inspected.get_or_insert_default();
-                    noted.scanner = Some(client.settings().name.clone());
+                    noted.scanner = Some(service.settings().name.clone());
                     (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(why.label()));
                 }),
                 Err(stop) => return stop,
@@ -215,7 +218,7 @@ async fn ask(client: &IcapClient, message: &Message, shown: Shown<'_>) -> Result
     let until = Instant::now() + client.settings().timeouts.whole;
     let mut ends = None;
     loop {
-        let turn = client.turn_of_a_piece(message.method(), until).await?;
+        let turn = client.turn_of_a_piece(shown.client, message.method(), until).await?;
         let ends = ends.get_or_insert_with(|| Instant::now() + PATIENCE);
         let judged = judged(client, &message, shown).await;
         drop(turn);

@@ -1,5 +1,6 @@
 //! What the client counts, and the registry of clients across a change of settings.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::task::Waker;
 
 use super::server::{PREVIEW, UNCHANGED, options, replace, replace_by, whole};
@@ -127,17 +128,18 @@ fn retries_and_waits_are_counted() {
 
 #[test]
 fn a_turn_that_does_not_come_is_a_failure() {
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let server = serve(PREVIEW, |_, _| {});
     let mut settings = service(&[&server]);
     settings.max_connections = 1;
     let client = IcapClient::new(settings);
     run(async {
         let later = Instant::now() + SOON;
-        let first = client.turn_of_a_piece(IcapMethod::Respmod, later).await.expect("nobody else wants it");
-        let second = client.turn_of_a_piece(IcapMethod::Reqmod, Instant::now() + SHORT).await;
+        let first = client.turn_of_a_piece(CLIENT, IcapMethod::Respmod, later).await.expect("nobody else wants it");
+        let second = client.turn_of_a_piece(CLIENT, IcapMethod::Reqmod, Instant::now() + SHORT).await;
         assert_eq!(kind(second.map(drop)), ErrorKind::Busy);
         assert_eq!(counted(&client.stats()), [("overload", 1)]);
-        let mut third = Box::pin(client.turn_of_a_piece(IcapMethod::Respmod, later));
+        let mut third = Box::pin(client.turn_of_a_piece(CLIENT, IcapMethod::Respmod, later));
         assert!(third.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         drop(first);
         drop(third.await.expect("who gave up is not waited for"));

@@ -5,6 +5,8 @@ use tether::observe::icap_server::{Asked, Outcome};
 
 use super::Server;
 use super::asking::{DECLARED, END, ENDLESS, GET, UNCHANGED, chunk, judged, reqmod, respmod};
+use crate::support::coded::large_when_decoded;
+use crate::support::proxy::SOON;
 use crate::support::wire::Wire;
 
 const PLAIN: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n";
@@ -191,6 +193,22 @@ fn what_is_bad_is_replaced_by_a_page() {
     }
     assert_eq!(server.ended(Asked::Respmod, Outcome::Blocked), 3);
     assert_eq!(server.ended(Asked::Reqmod, Outcome::Blocked), 2);
+}
+
+#[test]
+fn what_is_large_only_when_decoded_is_no_bomb() {
+    let server = Server::start();
+    let mut wire = server.connect();
+    let (head, body) = (respmod("", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"), large_when_decoded());
+    let (mut sender, sent) = (wire.twin(), [head.as_bytes(), &chunk(&body), END].concat());
+    let sending = std::thread::spawn(move || drop(sender.try_send(sent)));
+    // More bytes than are read at once by a program that was not made to be fast.
+    assert!(wire.comes_within(20 * SOON), "no answer");
+    let judged = judged(&mut wire);
+    sending.join().expect("sent");
+    assert!(judged.inner.starts_with("HTTP/1.1 200 OK\r\n") && judged.body == body, "{}", judged.inner);
+    still_answers(&mut wire);
+    assert_eq!(server.ended(Asked::Respmod, Outcome::Blocked), 0);
 }
 
 #[test]

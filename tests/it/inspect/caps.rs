@@ -13,6 +13,7 @@ use super::wrapped::Framing;
 use super::{fetch, logged, logging, metric, noise, patient, scanning_with, serving, wait_until_nothing_is_left};
 use crate::support::answer::{Answer, BodyEnd, answer, try_answer};
 use crate::support::client::{asking, get};
+use crate::support::coded::large_when_decoded;
 use crate::support::origin::Origin;
 use crate::support::proxy::{Proxy, SOON};
 use crate::support::wire::{How, Wire};
@@ -270,18 +271,6 @@ fn what_is_sent_may_be_allowed_more_or_less_by_what_it_is() {
         assert_eq!(upload(&less, framing, &archive(2000)).0, 413, "{framing:?}");
         assert_eq!(upload(&less, framing, &noise(2000)), (200, noise(2000)), "{framing:?}");
     }
-}
-
-/// A text of more bytes than are scanned whole by default, coded into far fewer.
-fn large_when_decoded() -> Vec<u8> {
-    let mut text = Vec::new();
-    let mut number = 0u32;
-    while text.len() <= 25 << 20 {
-        number = number.wrapping_add(2_654_435_761);
-        text.extend_from_slice(format!("{number:08x} ").as_bytes());
-        text.extend_from_slice("tether scans what flows and never waits ".repeat(16).as_bytes());
-    }
-    super::wrapped::gzip(&text)
 }
 
 /// Waits for an answer about more bytes than are read at once by a program that was not made to be fast.

@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tether::base::phase::Phase;
+
 use super::*;
 use crate::support::origin::Origin;
+use crate::support::rules::asking_from;
 
 /// Holds that last: nothing is taken for a stream by its silence.
 pub fn patient(settings: &mut Settings) {
@@ -108,5 +111,26 @@ fn who_finds_no_place_in_the_queue_is_told_so() {
     assert_eq!(told(&scene.line(0))[0], "scan_overload");
     assert_eq!(scene.ended(Ended::Overload), 1);
     drop(held);
+    scene.wait_until_empty();
+}
+
+#[test]
+fn one_client_takes_no_more_than_its_share() {
+    const GREEDY: &str = "127.0.0.2";
+    let scanner = Scanner::answering(PREVIEW, |visit, shown| match shown.field("X-Client-IP") {
+        Some(GREEDY) => visit.wait_for_their_end(),
+        _ => drop(visit.send(UNCHANGED)),
+    });
+    let mut service = IcapService { max_connections: 4, ..scanner.named("av") };
+    service.timeouts.queue = SOON;
+    let scene = Scene::of(vec![service]);
+    let origin = page("hello");
+    let greedy: Vec<Wire> = (0..6).map(|_| asking_from(GREEDY, &scene.proxy, get(origin.address(), "/a"))).collect();
+    let at_scan = |proxy: &Proxy| proxy.streams().iter().filter(|row| row.phase == Phase::Scan).count();
+    scene.proxy.wait_until("all of them scanned or waiting", |proxy| at_scan(proxy) == 6);
+    scene.proxy.wait_until("three of them at the service", |_| scanner.shown().len() == 3);
+    assert_eq!(scene.get(&origin, "/b").text(), "hello", "the fourth connection is for others");
+    assert_eq!(scanner.shown().len(), 4);
+    drop(greedy);
     scene.wait_until_empty();
 }

@@ -7,6 +7,7 @@ use tether::base::phase::Phase;
 use super::*;
 use crate::support::client::{Leaving, connect};
 use crate::support::origin::Origin;
+use crate::support::rules::asking_from;
 use crate::support::wire::How;
 
 /// A body that no kernel takes at once.
@@ -129,7 +130,8 @@ fn while_it_waits_for_its_turn() {
     let first = scene.asks(get(origin.address(), "/a"));
     scene.proxy.wait_until("shown", |_| scanner.shown().len() == 1);
     for leaving in Leaving::ALL {
-        let client = scene.asks(get(origin.address(), "/b"));
+        // Another client: of its own the first has its share.
+        let client = asking_from("127.0.0.2", &scene.proxy, get(origin.address(), "/b"));
         scene.proxy.wait_until("queued", |_| scene.stats()[0].servers[0].connections.waiting == 1);
         let left = leaving.leave(client);
         scene.proxy.wait_until("out of the queue", |_| scene.stats()[0].servers[0].connections.waiting == 0);

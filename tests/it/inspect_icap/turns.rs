@@ -1,8 +1,9 @@
 //! Pieces of streams before a service whose turns are all taken: each waits for so long, and then the service has failed.
 
-use tether::icap::client::IcapClient;
+use std::net::{IpAddr, Ipv4Addr};
+
+use tether::icap::client::{IcapClient, PieceTurn};
 use tether::inspect::course::StreamScan;
-use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::streams::{EVENTS, seen};
@@ -11,6 +12,8 @@ use crate::icap::run;
 use crate::support::origin::Origin;
 use crate::support::wire::How;
 
+/// A client that is none of those in the tests.
+const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// How long a piece waits for its turn. The first one is not waited for, and is answered at once.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// An event that is a batch by itself.
@@ -32,8 +35,8 @@ fn client_of(scene: &Scene) -> Arc<IcapClient> {
 }
 
 /// The only turn there is.
-fn taken(client: &IcapClient) -> SemaphorePermit<'_> {
-    run(async { client.turn_of_a_piece(IcapMethod::Respmod, Instant::now() + SOON).await }).expect("a turn")
+fn taken(client: &IcapClient) -> PieceTurn<'_> {
+    run(async { client.turn_of_a_piece(OTHER, IcapMethod::Respmod, Instant::now() + SOON).await }).expect("a turn")
 }
 
 /// A stream of which the first event has gone on, and the origin's end of it.

@@ -1,10 +1,6 @@
 //! When a message goes back, when it is held, and what the peer is told: tables with a clock of their own.
 
-use std::io::Write;
 use std::time::Duration;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use super::*;
 use crate::icap::server::conversation::Event;
@@ -275,35 +271,6 @@ fn what_cannot_be_decoded_is_blocked() {
         assert_eq!(told.found, Some((rule.to_owned(), "undecodable")));
         assert_eq!((told.body_bytes, told.took), (body.len() as u64, Duration::from_millis(1)));
     }
-}
-
-/// A gzip member of 1 MiB that is a twentieth as long.
-fn member() -> Vec<u8> {
-    let mut random = 1_u32;
-    let line = |_| {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        format!("{random:08x}{}", "goal ".repeat(30))
-    };
-    let text: String = (0..6700).map(line).collect();
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).expect("compressed");
-    encoder.finish().expect("compressed")
-}
-
-#[test]
-fn what_decodes_to_much_is_no_bomb_where_nothing_of_it_is_kept() {
-    let member = member();
-    for fields in [WHOLE, WHOLE_204] {
-        let length = format!("Content-Encoding: gzip\r\nContent-Length: {}\r\n", member.len() * 30);
-        let mut played = Played::begin(&respmod(fields, "o.test", &length));
-        (0..30).for_each(|_| played.chunk(0, &member));
-        played.end(1);
-        assert!(matches!(played.outcome(), Outcome::Echoed | Outcome::Unchanged), "{:?}", played.closed);
-    }
-    let mut ticker = Played::begin(&respmod(WHOLE, "o.test", "Content-Encoding: gzip\r\n"));
-    (0..30).for_each(|at| ticker.chunk(2000 * at, &member));
-    ticker.end(60_000);
-    assert_eq!(ticker.outcome(), Outcome::Echoed);
 }
 
 #[test]
