@@ -36,7 +36,7 @@ fn play(asked: &[u8], step: usize) -> Came {
         loop {
             match talk.next(&mut piece) {
                 Ok(Event::More) => break,
-                Ok(Event::Options(service)) => talk.options(service),
+                Ok(Event::Options(service)) => talk.options(service, 4096),
                 Ok(Event::Judge(subject)) => {
                     let _ = (subject.url(), subject.file_name(), subject.codings().count(), subject.request_push());
                     came.messages += 1;
