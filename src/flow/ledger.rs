@@ -66,6 +66,15 @@ impl<'a> Ledger<'a> {
         note(&mut self.record.borrow_mut());
     }
 
+    /// Notes something about how the exchange under way was inspected, which the live table shows as well.
+    pub fn note_scan(&self, note: impl FnOnce(&mut Inspected)) {
+        self.note(|record| {
+            let inspected = record.inspected.get_or_insert_default();
+            note(inspected);
+            self.row.set_scan(inspected.mode, inspected.evidence);
+        });
+    }
+
     /// Notes that the first byte of an answer goes out, if none did before.
     pub fn note_first_byte(&self) {
         let mut record = self.record.borrow_mut();
@@ -160,7 +169,6 @@ impl<'a> Ledger<'a> {
 impl Ledger<'_> {
     /// Counts what came of an inspection.
     fn count_inspected(&self, record: &mut Record, reason: Reason, now: Instant) {
-        let upload = self.row.bytes().0.saturating_sub(record.head_bytes);
         let Some(inspected) = &mut record.inspected else { return };
         let counters = &self.services.counters.inspection;
         if reason == Reason::ContentCut {
@@ -168,7 +176,8 @@ impl Ledger<'_> {
         }
         counters.scans[inspected.mode as usize].add(1);
         counters.verdicts[inspected.verdict as usize].add(1);
-        let bytes = self.row.bytes().1;
+        let (came, bytes) = self.row.bytes();
+        let upload = came.saturating_sub(record.head_bytes);
         // Of those that came, some may never have gone on.
         let skipped = inspected.skipped.min(bytes);
         for (why, counter) in Unscanned::ALL.into_iter().zip(&counters.unscanned_bytes) {

@@ -4,23 +4,21 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ipnet::{IpNet, Ipv6Net};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::ErrorKind;
+use crate::base::subscriber::subscriber;
 
 /// Of four parts, one client may have so many.
 const QUARTERS: usize = 3;
-/// One subscriber has as much of IPv6 (RFC 6177).
-const SUBSCRIBER_BITS: u8 = 64;
 
 /// The shares of one service that are taken.
 #[derive(Debug)]
 pub struct Shares {
     most: usize,
     /// Only of clients that have some or wait.
-    taken: Mutex<HashMap<IpNet, Arc<Semaphore>>>,
+    taken: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
 /// What a client has of a service: one of its parts. Dropping it gives it back.
@@ -34,7 +32,7 @@ pub struct Share<'a> {
 #[derive(Debug)]
 struct Place<'a> {
     shares: &'a Shares,
-    client: IpNet,
+    client: IpAddr,
     free: Arc<Semaphore>,
 }
 
@@ -61,12 +59,12 @@ impl Shares {
         self.lock().len()
     }
 
-    fn place(&self, client: IpNet) -> Place<'_> {
+    fn place(&self, client: IpAddr) -> Place<'_> {
         let free = self.lock().entry(client).or_insert_with(|| Arc::new(Semaphore::new(self.most))).clone();
         Place { shares: self, client, free }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpNet, Arc<Semaphore>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Semaphore>>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,14 +83,6 @@ impl Drop for Place<'_> {
         if Arc::strong_count(&self.free) == 2 {
             taken.remove(&self.client);
         }
-    }
-}
-
-/// Whom an address belongs to.
-fn subscriber(client: IpAddr) -> IpNet {
-    match client.to_canonical() {
-        IpAddr::V6(address) => Ipv6Net::new_assert(address, SUBSCRIBER_BITS).trunc().into(),
-        address => address.into(),
     }
 }
 

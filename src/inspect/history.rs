@@ -4,12 +4,13 @@ mod pattern;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
 use super::detector::{Evidence, Weight};
+use crate::base::subscriber::subscriber;
 
 /// Most kinds of address that are remembered; those not heard of for the longest time go first.
 pub const MOST: usize = 50_000;
@@ -170,7 +171,7 @@ impl History {
 impl Entry {
     /// Whether `client` has not been heard of, and others are too few.
     fn wants(&self, client: IpAddr) -> bool {
-        let client = one_of_many(client);
+        let client = subscriber(client);
         self.clients.iter().any(Option::is_none) && self.clients.iter().flatten().all(|one| one.client != client)
     }
 
@@ -180,7 +181,7 @@ impl Entry {
 
     /// Whoever confirms takes the place of one that does not.
     fn note_client(&mut self, client: IpAddr, weight: Weight) {
-        let client = one_of_many(client);
+        let client = subscriber(client);
         let its_own = self.clients.iter().position(|place| place.is_some_and(|one| one.client == client));
         let free = self.clients.iter().position(Option::is_none);
         let weak = self.clients.iter().position(|place| place.is_some_and(|one| one.weight != Weight::Confirms));
@@ -198,14 +199,6 @@ impl Entry {
 
 fn is_fresh(last: Instant, now: Instant) -> bool {
     now.saturating_duration_since(last) < REMEMBERED
-}
-
-/// One address for all those that one IPv6 host gives itself in its network.
-fn one_of_many(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::inspect::detector::Length;
 
 /// Bytes that may go out first.
-const FIRST: u64 = 4096;
+pub const FIRST: u64 = 4096;
 
 /// After those, one byte for so many more that came.
 const FOR_ONE: u64 = 1000;

@@ -21,13 +21,11 @@ use crate::inspect::course::WhileHeld;
 use crate::inspect::detector::Length;
 use crate::inspect::plan::kind::is_media;
 use crate::inspect::spool::Spool;
-use crate::inspect::trickle::Trickle;
+use crate::inspect::trickle::{FIRST, Trickle};
 
 /// Between two looks at whether a few more bytes may go out.
 const EVERY: Duration = Duration::from_secs(1);
-/// While a whole body is asked about, as many go out at first,
-const FIRST: u64 = 4096;
-/// and then one of so many shares of what may, each time.
+/// While a whole body is asked about, one of so many shares of what may still go out does, each time.
 const SHARES: u64 = 32;
 /// Most bytes that trickle at once.
 const LARGEST: usize = 16 * 1024;

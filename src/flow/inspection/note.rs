@@ -25,11 +25,7 @@ impl Session<'_> {
 
     /// Notes something about how the exchange under way was inspected.
     pub fn note_scan(&self, note: impl FnOnce(&mut Noted)) {
-        self.ledger.note(|record| {
-            let noted = record.inspected.get_or_insert_default();
-            note(noted);
-            self.tether.row().set_scan(noted.mode, noted.evidence);
-        });
+        self.ledger.note_scan(note);
     }
 
     /// Notes that neither the request nor its response is scanned.

@@ -135,8 +135,7 @@ impl Watchers {
     fn note_opaque(&self, batch: &Batch, ledger: &Ledger<'_>) {
         let is_beginning = self.held == 0 && batch.end == batch.bytes.len() as u64;
         if self.parts == Parts::Opaque && self.left_out == LeftOut::Unseen && !is_beginning {
-            ledger.note(|record| {
-                let noted = record.inspected.get_or_insert_default();
+            ledger.note_scan(|noted| {
                 noted.verdict = Verdict::Unscanned;
                 noted.unscanned.get_or_insert(Unscanned::Coding.label());
             });
@@ -147,8 +146,7 @@ impl Watchers {
     fn note_left_out(&self, ledger: &Ledger<'_>) {
         let skipped = self.batches.skipped();
         if self.left_out == LeftOut::Unseen && skipped > 0 {
-            ledger.note(|record| {
-                let noted = record.inspected.get_or_insert_default();
+            ledger.note_scan(|noted| {
                 noted.skipped = skipped;
                 noted.unscanned.get_or_insert(Unscanned::Media.label());
             });
@@ -167,8 +165,7 @@ async fn scan(watchers: &Watchers, client: IpAddr, services: &Services, ledger: 
             let shown = Shown { batch: &batch, window, client, verdicts: &services.inspection.verdicts };
             match Box::pin(scan_one(service, &watchers.message, shown)).await {
                 Ok(Seen::Yes) => {}
-                Ok(Seen::No(why)) => ledger.note(|record| {
-                    let noted = record.inspected.get_or_insert_default();
+                Ok(Seen::No(why)) => ledger.note_scan(|noted| {
                     noted.scanner = Some(service.settings().name.clone());
                     (noted.verdict, noted.unscanned) = (Verdict::Unscanned, Some(why.label()));
                 }),

@@ -187,10 +187,7 @@ async fn at_most_half_of_the_seats_cool_down() {
 async fn who_waits_is_not_overtaken() {
     let pool = Pool::new(1);
     let held = seat(&pool).await;
-    let long = Duration::from_secs(60);
-    let mut first = Box::pin(pool.take(Wanted::Any, long));
-    let mut second = Box::pin(pool.take(Wanted::Any, long));
-    assert!(is_pending(&mut first).await && is_pending(&mut second).await);
+    let [first, mut second] = two_in_the_queue(&pool).await;
     drop(held);
     assert_eq!(pool.take(Wanted::Any, Duration::ZERO).await.err(), Some(ErrorKind::Busy), "it comes after those two");
     assert!(is_pending(&mut second).await);
@@ -204,14 +201,20 @@ async fn who_waits_is_not_overtaken() {
 async fn who_leaves_the_queue_leaves_its_turn_to_the_next() {
     let pool = Pool::new(1);
     let held = seat(&pool).await;
-    let long = Duration::from_secs(60);
-    let mut first = Box::pin(pool.take(Wanted::Any, long));
-    let mut second = Box::pin(pool.take(Wanted::Any, long));
-    assert!(is_pending(&mut first).await && is_pending(&mut second).await);
+    let [first, second] = two_in_the_queue(&pool).await;
     drop(held);
     drop(first);
     assert!(matches!(second.await, Ok(Taken::Seat(_))));
     assert_eq!((pool.usage().open, pool.usage().waiting), (0, 0));
+}
+
+/// Two that wait, the second behind the first.
+async fn two_in_the_queue(pool: &Arc<Pool>) -> [Pin<Box<impl Future<Output = Result<Taken, ErrorKind>>>>; 2] {
+    let mut both = [(); 2].map(|()| Box::pin(pool.take(Wanted::Any, Duration::from_secs(60))));
+    for waiting in &mut both {
+        assert!(is_pending(waiting).await);
+    }
+    both
 }
 
 async fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
